@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from treadle.domain.versions import Compilation
+
 
 class Predictor(Protocol):
     """A loaded version. Columns come as plain sequences of equal length, missing values as None.
@@ -19,4 +21,20 @@ class Predictor(Protocol):
 
     async def close(self) -> None:
         """Let go of whatever it holds."""
+        ...
+
+
+class Compiler(Protocol):
+    """Decides whether a compiled model may answer in place of the one that was fitted."""
+
+    def compare(
+        self, onnx: bytes, columns: Mapping[str, Sequence[Any]], scores: Sequence[Any], tolerance: float
+    ) -> Compilation:
+        """Score rows with the compiled model and hold the answers against ``scores``, those of the fitted one.
+
+        ``columns`` holds all feature columns as a :class:`Predictor` takes them (the compiled model uses those that
+        it has inputs for), ``scores`` a float a row (multiclass: a list of floats a row). The runtime of the answer
+        is ``onnx`` where the largest difference is at most ``tolerance``, else ``python`` with the reason; a model
+        that cannot be loaded or run is a reason too, never an error.
+        """
         ...

@@ -77,3 +77,11 @@ class CodeTrees(Protocol):
     def checkout(self, tree: CodeTree) -> str:
         """Lay a tree out unless it is there; return the absolute path of its folder."""
         ...
+
+
+class DerivesEnvironments(Protocol):
+    """What :class:`Environments` may offer besides: an environment with more in it than the model asked for."""
+
+    def derive(self, lock: EnvironmentLock, extras: Sequence[str]) -> EnvironmentLock:
+        """A lock with the same versions as ``lock`` plus the requirements ``extras``. Raises EnvironmentFailed."""
+        ...
