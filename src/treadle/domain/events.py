@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from treadle.domain import codec
 from treadle.domain.errors import InvalidInput
-from treadle.domain.gates import GateReport
+from treadle.domain.gates import GateReport, GateResult
 from treadle.domain.monitoring import Evaluation, Incident
 
 
@@ -143,11 +143,15 @@ class OutcomesCollected:
 
 @dataclass(frozen=True)
 class CohortEvaluated:
-    """Realised quality was measured, and the live gates held against it."""
+    """Realised quality was measured; the gates, and the triggers' expressions, were held against it.
+
+    A result among ``triggers`` that passes says that its condition is true.
+    """
 
     kind: ClassVar[str] = "cohort_evaluated"
     evaluation: Evaluation
     report: GateReport | None
+    triggers: tuple[GateResult, ...] = ()
 
 
 @dataclass(frozen=True)

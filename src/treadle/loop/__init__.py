@@ -1,0 +1,1 @@
+"""Where the stages meet: events fold into state, state and time decide on commands, executors carry them out."""

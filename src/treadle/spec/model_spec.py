@@ -96,7 +96,7 @@ class ModelSpec:
     ``task`` is ``binary``, ``multiclass`` or ``regression``, from the label's type. ``threshold`` is a number,
     ``"worth"`` or None. ``window`` is the length of history to train on, None for all. ``probation`` is how long after
     its promotion a version that breaks a gate is rolled back. ``objective`` is the metric that tuning improves.
-    ``poll`` is how often outcomes are pulled.
+    ``poll`` is how often outcomes are pulled; ``spacing`` the least time between trainings that live quality asks for.
     """
 
     name: str
@@ -112,6 +112,7 @@ class ModelSpec:
     window: timedelta | None = None
     probation: timedelta = timedelta(days=14)
     poll: timedelta = timedelta(days=1)
+    spacing: timedelta = timedelta(days=7)
     objective: str | None = None
     seed: int = 0
     params_class: str | None = None

@@ -1,0 +1,78 @@
+# The four doors: demo, test, soak, bench. Each rests on `install`.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+BIN := .venv/bin
+export UV_PYTHON_DOWNLOADS := never
+
+.PHONY: help install install-test demo test soak bench format lint types imports unit integration wheel pythons lock clean
+
+help:  ## say what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+install: .venv/.installed  ## set up .venv with what Treadle needs
+
+install-test: .venv/.installed-test
+
+.venv/bin/uv: requirements/uv.txt
+	@test -n "$(PYTHON)" || { echo "Treadle needs Python 3.11 or later on the path"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@touch $@
+
+.venv/.installed: .venv/bin/uv requirements/run.txt pyproject.toml
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/run.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/.installed-test: .venv/.installed requirements/test.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/test.txt
+	@touch $@
+
+demo: install  ## one model's whole life on a year of real flights; the server stays up
+	$(BIN)/treadle demo $(DEMO)
+
+test: install-test  ## every check that CI runs
+	$(MAKE) lint imports types unit integration wheel pythons
+
+lint:
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests examples benchmarks
+
+format: install-test  ## let ruff put things in order
+	$(BIN)/ruff format src tests benchmarks
+	$(BIN)/ruff check --fix src tests examples benchmarks
+
+imports:
+	$(BIN)/lint-imports
+
+types:
+	$(BIN)/mypy
+	$(BIN)/pyright
+
+unit:
+	$(BIN)/pytest tests/unit tests/property tests/contract tests/simulation tests/typing -n 2 -m "not soak" -q
+
+integration:
+	$(BIN)/pytest tests/integration -m "not soak" -q
+
+wheel:  ## build the wheel and try it in a clean environment
+	$(BIN)/python tests/wheel_smoke.py
+
+pythons:  ## the quick tests on every other interpreter that this machine has
+	$(BIN)/python tests/other_pythons.py
+
+soak: install-test  ## faults, load, long simulations
+	$(BIN)/pytest tests -m soak -q
+
+bench: install-test  ## figures, beside the peers
+	$(BIN)/python benchmarks/run.py
+
+lock: .venv/bin/uv  ## pin anew, with hashes
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate requirements/uv.in -o requirements/uv.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml requirements/build.in -o requirements/run.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml requirements/build.in --group test -c requirements/run.txt -o requirements/test.txt
+
+clean:  ## remove what install made
+	rm -rf .venv .venv-* build dist

@@ -1,0 +1,91 @@
+"""Child processes that are kept alive, and do not outlive their parent."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+logger = logging.getLogger("treadle.supervisor")
+
+BACKOFF_FIRST, BACKOFF_MOST, STEADY = 0.2, 10.0, 10.0
+PR_SET_PDEATHSIG = 1
+LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+
+def die_with_parent() -> None:
+    """Ask the system to end this process when its parent dies; run in the child before exec."""
+    if LIBC is not None:
+        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+@dataclass
+class Child:
+    """One process by name: its command, where its output goes, and how its restarts stand."""
+
+    name: str
+    command: Sequence[str]
+    log: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
+    process: subprocess.Popen[bytes] | None = None
+    started: float = 0.0
+    restarts: int = 0
+    retry_at: float = 0.0
+
+    def start(self) -> None:
+        """Start it; its output is appended to the log."""
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("ab") as out:
+            self.process = subprocess.Popen(  # noqa: PLW1509  the child only asks the system for a signal
+                list(self.command),
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **self.environment},
+                start_new_session=True,
+                preexec_fn=die_with_parent,
+            )
+        self.started = time.monotonic()
+
+    def tend(self) -> None:
+        """Restart it when it has ended, after a wait that doubles while it keeps ending early."""
+        if self.process is not None and self.process.poll() is None:
+            return
+        now = time.monotonic()
+        if self.process is not None:
+            lived = now - self.started
+            self.restarts = 0 if lived > STEADY else self.restarts + 1
+            wait = min(BACKOFF_FIRST * 2 ** min(self.restarts, 10), BACKOFF_MOST)
+            logger.warning("%s ended with %s; starting it again in %.1f s", self.name, self.process.returncode, wait)
+            self.process = None
+            self.retry_at = now + wait
+        if now >= self.retry_at:
+            self.start()
+
+    def end(self, patience: float = 10.0) -> None:
+        """Ask it to end, then make it."""
+        process = self.process
+        if process is None or process.poll() is not None:
+            return
+        process.terminate()
+        try:
+            process.wait(patience)
+        except subprocess.TimeoutExpired:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+    def tail(self, lines: int = 20) -> str:
+        """The end of its log."""
+        try:
+            return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+        except OSError:
+            return ""

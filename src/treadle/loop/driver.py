@@ -1,0 +1,221 @@
+"""Turns the wheel: reads events, decides, has commands carried out, and moves a virtual clock when told to.
+
+One driver runs per home. Commands run in threads (their heavy work is in other processes or releases the GIL); a
+lane of a model holds one at a time. Carrying one out ends in events, which is all that the next turn sees.
+"""
+
+from __future__ import annotations
+
+import heapq
+import logging
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from treadle.domain.errors import InvalidInput, TreadleError
+from treadle.loop.decide import Command, command_id, decide, next_due
+from treadle.loop.state import LoopState, ModelState
+from treadle.ports.clock import Clock
+from treadle.ports.events import Events
+from treadle.spec.model_spec import ModelSpec
+
+logger = logging.getLogger("treadle.loop")
+
+READ = 1000
+RETRY_FIRST, RETRY_MOST = 1.0, 60.0
+
+
+class Executor(Protocol):
+    """Carries commands out. Ends in events appended to the store; may be called twice for the same command."""
+
+    def execute(self, command: Command) -> None:
+        """Do it. Expected failures end in events; whatever is raised is tried again later."""
+        ...
+
+    def failed(self, command: Command, error: BaseException, tries: int) -> None:
+        """Told of each unexpected failure, to make it visible."""
+        ...
+
+
+class VirtualClock(Clock, Protocol):
+    """A clock that stands still until it is set."""
+
+    def set(self, at: datetime) -> None:
+        """Move to a time; never backwards."""
+        ...
+
+
+@dataclass(frozen=True)
+class Setback:
+    """A command that failed unexpectedly: how often, and when (monotonic seconds) it may be tried again."""
+
+    tries: int
+    retry_at: float
+
+
+class Driver:
+    """See the module. ``specs`` gives a model's declaration by name and revision."""
+
+    def __init__(
+        self,
+        events: Events,
+        specs: Callable[[str, int], ModelSpec],
+        executor: Executor,
+        clock: Clock,
+        *,
+        threads: int = 4,
+    ) -> None:
+        self._events = events
+        self._specs = specs
+        self._executor = executor
+        self._clock = clock
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="command")
+        self._changed = threading.Condition()
+        self._turn = threading.Lock()
+        self._state = LoopState()
+        self._spec_cache: dict[tuple[str, int], ModelSpec] = {}
+        self._running: dict[tuple[str, str], Future[None]] = {}
+        self._setbacks: dict[str, Setback] = {}
+        self._dirty: set[str] = set()
+        self._due: list[tuple[datetime, str]] = []
+        self._stopping = False
+        self._poked = False
+
+    @property
+    def state(self) -> LoopState:
+        """What the driver knows at present."""
+        return self._state
+
+    @property
+    def busy(self) -> list[str]:
+        """The commands that are being carried out now, as ``model:lane``."""
+        with self._changed:
+            return [f"{model}:{lane}" for model, lane in self._running]
+
+    def poke(self) -> None:
+        """Look again at once: something was written to the store."""
+        with self._changed:
+            self._poked = True
+            self._changed.notify_all()
+
+    def turn(self) -> int:
+        """Take in new events and start every command that is due; return how many are running."""
+        with self._turn:
+            self._take_in()
+            now = self._clock.now()
+            while self._due and self._due[0][0] <= now:
+                self._dirty.add(heapq.heappop(self._due)[1])
+            for name in sorted(self._dirty):
+                self._start(self._state.models[name], now)
+        with self._changed:
+            return len(self._running)
+
+    def settle(self, give_up: Callable[[], bool] = lambda: False) -> None:
+        """Turn until nothing runs and nothing is due. Commands that fail over and over are set aside."""
+        while not self._stopping and not give_up():
+            with self._changed:
+                self._poked = False
+            if self.turn() == 0 and not self._dirty:
+                return
+            with self._changed:
+                if self._running and not self._poked:
+                    self._changed.wait(1.0)
+
+    def advance(self, to: datetime, told: Callable[[datetime], None] = lambda _: None) -> None:
+        """Move a virtual clock to ``to``, stopping at every time at which something is due, at rest each time.
+
+        Raises InvalidInput on a wall clock, or for a time that has passed.
+        """
+        clock = self._clock
+        if not hasattr(clock, "set"):
+            raise InvalidInput("this server runs on the wall clock", hint="start it with --virtual-clock to move time")
+        if to < clock.now():
+            raise InvalidInput(f"{to.isoformat()} has passed", hint=f"it is {clock.now().isoformat()}; time only goes on")
+        self.settle()
+        while not self._stopping:
+            due = self._due[0][0] if self._due else None
+            if due is None or due > to:
+                break
+            clock.set(max(due, clock.now()))
+            told(clock.now())
+            self.settle()
+        clock.set(to)
+        self.settle()
+        told(to)
+
+    def run(self, every: float = 0.5) -> None:
+        """Keep turning until :meth:`stop`; at least once in ``every`` seconds, and at once when poked."""
+        while not self._stopping:
+            self.turn()
+            with self._changed:
+                if not self._poked:
+                    self._changed.wait(every)
+                self._poked = False
+
+    def stop(self) -> None:
+        """Start nothing more; commands under way are left to their executor's cancellation."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _take_in(self) -> None:
+        self._events.seal()
+        while True:
+            sealed = self._events.read(self._state.position, limit=READ)
+            if not sealed:
+                return
+            self._state = self._state.fold(sealed)
+            self._dirty.update(item.event.model for item in sealed)
+
+    def _spec(self, state: ModelState) -> ModelSpec:
+        key = (state.name, state.revision)
+        if key not in self._spec_cache:
+            self._spec_cache[key] = self._specs(*key)
+        return self._spec_cache[key]
+
+    def _start(self, state: ModelState, now: datetime) -> None:
+        self._dirty.discard(state.name)
+        if state.revision == 0 or self._stopping:
+            return
+        spec = self._spec(state)
+        for command in decide(state, spec, now):
+            lane = (state.name, command.lane)
+            setback = self._setbacks.get(command_id(command))
+            with self._changed:
+                if lane in self._running or (setback is not None and time.monotonic() < setback.retry_at):
+                    continue
+                self._running[lane] = self._pool.submit(self._carry_out, command, lane)
+        due = next_due(state, spec, now)
+        if due is not None and (due, state.name) not in self._due:
+            heapq.heappush(self._due, (due, state.name))
+
+    def _carry_out(self, command: Command, lane: tuple[str, str]) -> None:
+        name = command_id(command)
+        try:
+            self._executor.execute(command)
+            self._setbacks.pop(name, None)
+        except Exception as error:  # noqa: BLE001  whatever a command raises must not stop the loop
+            tries = self._setbacks[name].tries + 1 if name in self._setbacks else 1
+            wait = min(RETRY_FIRST * 2 ** (tries - 1), RETRY_MOST)
+            self._setbacks[name] = Setback(tries, time.monotonic() + wait)
+            level = logging.WARNING if isinstance(error, TreadleError) else logging.ERROR
+            logger.log(level, "%s failed (try %d): %s", name, tries, error, exc_info=not isinstance(error, TreadleError))
+            self._executor.failed(command, error, tries)
+            threading.Timer(wait, self._retry, [command.model]).start()
+        finally:
+            with self._changed:
+                del self._running[lane]
+                self._dirty.add(command.model)
+                self._changed.notify_all()
+
+    def _retry(self, model: str) -> None:
+        with self._changed:
+            if not self._stopping:
+                self._dirty.add(model)
+                self._poked = True
+                self._changed.notify_all()

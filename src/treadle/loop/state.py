@@ -1,0 +1,167 @@
+"""What the loop knows of each model: a fold over its events. Pure.
+
+Nothing here is stored: a process that starts reads all events and arrives at the same state, so that a killed
+one loses nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from treadle.domain import events as ev
+from treadle.domain.gates import GateReport, GateResult, Verdict
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A training that was asked for."""
+
+    id: str
+    trigger: str
+    reason: str
+    as_of: datetime
+    requested_at: datetime
+    revision: int
+    tune: int = 0
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A registered version on its way through the gates."""
+
+    version: int
+    attempt: str
+    report: GateReport | None = None
+    against: int | None = None
+
+
+@dataclass(frozen=True)
+class LiveReport:
+    """What the gates said of the champion on matured live traffic, last."""
+
+    version: int
+    at: datetime
+    until: datetime
+    report: GateReport
+    triggers: tuple[GateResult, ...] = ()
+
+
+@dataclass(frozen=True)
+class ModelState:
+    """One model as the loop sees it.
+
+    ``attempt`` is the training under way; ``candidate`` the version that it made, until promoted or refused.
+    ``failures`` counts attempts in a row that ended without a version. ``outcomes_until`` and ``evaluated_until``
+    tell how far outcomes and realised quality have been taken in.
+    """
+
+    name: str
+    revision: int = 0
+    applied_at: datetime | None = None
+    attempts: int = 0
+    attempt: Attempt | None = None
+    last_attempt: Attempt | None = None
+    last_attempt_ended: datetime | None = None
+    failures: int = 0
+    candidate: Candidate | None = None
+    champion: int | None = None
+    previous: int | None = None
+    promoted_at: datetime | None = None
+    rolled_back: frozenset[int] = frozenset()
+    outcomes_until: datetime | None = None
+    live: LiveReport | None = None
+
+
+State = Mapping[str, ModelState]
+
+
+@dataclass(frozen=True)
+class LoopState:
+    """All models, and the position of the last event folded in."""
+
+    position: int = 0
+    models: dict[str, ModelState] = field(default_factory=dict)
+
+    def fold(self, sealed: Iterable[ev.SealedEvent]) -> LoopState:
+        """The state after more events, which must follow on from ``position``."""
+        models = dict(self.models)
+        position = self.position
+        for item in sealed:
+            event = item.event
+            state = models.get(event.model, ModelState(event.model))
+            models[event.model] = evolve(state, event)
+            position = item.position
+        return LoopState(position, models)
+
+
+def evolve(state: ModelState, event: ev.Event) -> ModelState:
+    """The state of a model after one of its events."""
+    match event.payload:
+        case ev.ModelApplied() as applied:
+            return replace(state, revision=applied.revision, applied_at=event.at)
+        case ev.TrainingRequested() as asked:
+            attempt = Attempt(
+                asked.attempt, asked.trigger, asked.reason, asked.as_of, event.at, asked.revision, asked.tune
+            )
+            return replace(state, attempt=attempt, last_attempt=attempt, attempts=state.attempts + 1)
+        case ev.TrainingFailed(attempt=failed):
+            if state.attempt is None or state.attempt.id != failed:
+                return state
+            return replace(state, attempt=None, failures=state.failures + 1, last_attempt_ended=event.at)
+        case ev.VersionRegistered() as made:
+            done = state.attempt is not None and state.attempt.id == made.attempt
+            return replace(
+                state,
+                attempt=None if done else state.attempt,
+                candidate=Candidate(made.version, made.attempt),
+                failures=0,
+                last_attempt_ended=event.at,
+            )
+        case ev.GatesEvaluated() as judged:
+            if state.candidate is None or state.candidate.version != judged.version:
+                return state
+            return replace(state, candidate=replace(state.candidate, report=judged.report, against=judged.against))
+        case ev.VersionRefused(version=version):
+            gone = state.candidate is not None and state.candidate.version == version
+            return replace(state, candidate=None) if gone else state
+        case ev.VersionPromoted() as promoted:
+            gone = state.candidate is not None and state.candidate.version == promoted.version
+            return replace(
+                state,
+                candidate=None if gone else state.candidate,
+                champion=promoted.version,
+                previous=promoted.previous,
+                promoted_at=event.at,
+                live=None,
+            )
+        case ev.VersionRolledBack() as back:
+            return replace(
+                state,
+                champion=back.to,
+                previous=None,
+                promoted_at=event.at,
+                rolled_back=state.rolled_back | {back.version},
+                live=None,
+            )
+        case ev.OutcomesCollected(until=until):
+            latest = until if state.outcomes_until is None else max(until, state.outcomes_until)
+            return replace(state, outcomes_until=latest)
+        case ev.CohortEvaluated(evaluation=evaluation, report=report, triggers=triggers):
+            if report is None or evaluation.version is None or evaluation.version != state.champion:
+                return state
+            return replace(state, live=LiveReport(evaluation.version, event.at, evaluation.until, report, triggers))
+        case _:
+            return state
+
+
+def broken(state: ModelState) -> LiveReport | None:
+    """The last live report of the present champion, if a gate failed in it."""
+    live = state.live
+    return live if live is not None and live.report.verdict is Verdict.FAIL else None
+
+
+def backoff(failures: int) -> timedelta:
+    """How long to wait after ``failures`` attempts in a row without a version: 1, 2, 4 ... hours, at most a week."""
+    return min(timedelta(hours=2 ** max(failures - 1, 0)), timedelta(days=7)) if failures else timedelta(0)
