@@ -28,13 +28,21 @@ class Compiler(Protocol):
     """Decides whether a compiled model may answer in place of the one that was fitted."""
 
     def compare(
-        self, onnx: bytes, columns: Mapping[str, Sequence[Any]], scores: Sequence[Any], tolerance: float
+        self,
+        onnx: bytes,
+        columns: Mapping[str, Sequence[Any]],
+        scores: Sequence[Any],
+        *,
+        spec_json: str,
+        tolerance: float,
+        python_us: float | None = None,
     ) -> Compilation:
         """Score rows with the compiled model and hold the answers against ``scores``, those of the fitted one.
 
         ``columns`` holds all feature columns as a :class:`Predictor` takes them (the compiled model uses those that
-        it has inputs for), ``scores`` a float a row (multiclass: a list of floats a row). The runtime of the answer
-        is ``onnx`` where the largest difference is at most ``tolerance``, else ``python`` with the reason; a model
-        that cannot be loaded or run is a reason too, never an error.
+        it has inputs for), ``scores`` a float a row (multiclass: a list of floats a row); ``spec_json`` is the model's
+        declaration, with its task and the columns' types, and ``python_us`` what the fitted model takes for one row, if
+        known. The runtime of the answer is ``onnx`` where the largest difference is at most ``tolerance``, else
+        ``python`` with the reason; a model that cannot be loaded or run is a reason too, never an error.
         """
         ...
