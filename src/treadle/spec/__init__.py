@@ -1,0 +1,1 @@
+"""The form in which a user declares a model, and the pure data that it becomes."""
