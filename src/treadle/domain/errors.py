@@ -1,21 +1,27 @@
 """The one tree of errors. Every message says what is wrong, where, and what to do.
 
-    TreadleError
-    ├── UserError                 the caller can mend it (HTTP 4xx, exit code 2)
-    │   ├── DeclarationError      a model file declares something impossible
-    │   ├── InvalidInput          a request, file or option is malformed
-    │   ├── NotFound              what was named does not exist
-    │   ├── Conflict              it exists already, or changed meanwhile
-    │   ├── DataRejected          data broke a declared rule or check
-    │   └── EnvironmentFailed     a model's requirements cannot be locked or built
-    ├── StepFailed                code of a model raised inside its step
-    │   ├── StepTimedOut
-    │   └── StepCancelled
-    ├── WorkerUnavailable         a model's worker is gone or not ready
-    └── CorruptData               stored bytes do not match their checksum or digest
+TreadleError
+├── UserError                 the caller can mend it (HTTP 4xx, exit code 2)
+│   ├── DeclarationError      a model file declares something impossible
+│   ├── InvalidInput          a request, file or option is malformed
+│   ├── NotFound              what was named does not exist
+│   ├── Conflict              it exists already, or changed meanwhile
+│   ├── DataRejected          data broke a declared rule or check
+│   └── EnvironmentFailed     a model's requirements cannot be locked or built
+├── StepFailed                code of a model raised inside its step
+│   ├── StepTimedOut
+│   └── StepCancelled
+├── WorkerUnavailable         a model's worker is gone or not ready
+├── LogUnavailable            the prediction log cannot be written
+└── CorruptData               stored bytes do not match their checksum or digest
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from treadle.domain.data import Finding
 
 
 class TreadleError(Exception):
@@ -43,9 +49,7 @@ class DeclarationError(UserError):
     Attributes: ``file`` (path or ``None``) and ``line`` (1-based or ``None``) of the declaration.
     """
 
-    def __init__(
-        self, message: str, *, hint: str = "", file: str | None = None, line: int | None = None
-    ) -> None:
+    def __init__(self, message: str, *, hint: str = "", file: str | None = None, line: int | None = None) -> None:
         where = f"{file}:{line}: " if file is not None and line is not None else ""
         super().__init__(where + message, hint=hint)
         self.file = file
@@ -65,7 +69,11 @@ class Conflict(UserError):
 
 
 class DataRejected(UserError):
-    """Data broke a declared rule or check; nothing was trained on it."""
+    """Data broke a declared rule or check; nothing was trained on it. ``findings`` are the broken rules."""
+
+    def __init__(self, message: str, *, hint: str = "", findings: tuple[Finding, ...] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.findings = findings
 
 
 class EnvironmentFailed(UserError):
@@ -90,6 +98,10 @@ class StepCancelled(StepFailed):
 
 class WorkerUnavailable(TreadleError):
     """A model's worker is gone or not ready yet; the request may be sent again."""
+
+
+class LogUnavailable(TreadleError):
+    """The prediction log cannot be written, and what is not in it may not be answered."""
 
 
 class CorruptData(TreadleError):
