@@ -32,7 +32,4 @@ class Trained:
     test_scores: str
     profile: Profile
     score_profile: Profile
-    spec_json: str
-    code_entry: str
-    code_root: str
     rows: dict[str, int] = field(default_factory=dict)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from treadle.domain.models import CodeTree, EnvironmentLock
 from treadle.domain.steps import StepRequest, StepResult
@@ -79,6 +79,7 @@ class CodeTrees(Protocol):
         ...
 
 
+@runtime_checkable
 class DerivesEnvironments(Protocol):
     """What :class:`Environments` may offer besides: an environment with more in it than the model asked for."""
 

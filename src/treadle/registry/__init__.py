@@ -1,0 +1,1 @@
+"""Model versions: digests, aliases, lineage."""

@@ -1,0 +1,163 @@
+"""Fitting one set of parameters and measuring it on validation rows."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Protocol
+
+import polars as pl
+
+from treadle.domain.steps import StepKind, StepResult
+from treadle.ports.blobs import Blobs
+from treadle.ports.steps import Cancel, Engine, LogLine, Report
+from treadle.spec.model_spec import ModelSpec
+from treadle.train import measures
+from treadle.train.scoring import Scorer, scored_rows
+from treadle.train.steps import MODEL, TRAIN, VALIDATION, ModelCode, write
+from treadle.train.tuning import Measured, Params
+
+
+class Parts(Protocol):
+    """Labelled rows by their use; ``treadle.data`` makes them."""
+
+    @property
+    def train(self) -> pl.DataFrame:
+        """Rows to fit on."""
+        ...
+
+    @property
+    def validation(self) -> pl.DataFrame:
+        """Later rows, for tuning, the threshold and the run's metrics."""
+        ...
+
+    @property
+    def test(self) -> pl.DataFrame:
+        """The newest rows, for gates alone."""
+        ...
+
+    @property
+    def immature(self) -> int:
+        """Rows left out because their label may still come."""
+        ...
+
+    @property
+    def unlabelled(self) -> int:
+        """Rows left out because their label never came."""
+        ...
+
+
+class Stop:
+    """Stops all steps of a training when one of them failed, or the whole was cancelled."""
+
+    def __init__(self, outer: Cancel | None) -> None:
+        self._outer = outer
+        self._event = threading.Event()
+
+    def is_set(self) -> bool:
+        """Whether steps shall stop."""
+        return self._event.is_set() or (self._outer is not None and self._outer.is_set())
+
+    def set(self) -> None:
+        """Stop them."""
+        self._event.set()
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A model (a blob) and how it does on validation rows."""
+
+    params: Params
+    model: str
+    step: StepResult
+    threshold: float | None
+    metrics: dict[str, float]
+    objective: float | None
+
+
+class Fitter:
+    """Fits and measures on one set of parts. Valuing decisions and writing rows is done once, beside the fitting.
+
+    ``pool`` runs what may go on beside; ``stop`` cancels every step.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        blobs: Blobs,
+        spec: ModelSpec,
+        code: ModelCode,
+        parts: Parts,
+        *,
+        seed: int,
+        pool: ThreadPoolExecutor,
+        stop: Cancel,
+        log: LogLine | None,
+    ) -> None:
+        self._engine = engine
+        self._spec = spec
+        self._code = code
+        self._parts = parts
+        self._seed = seed
+        self._pool = pool
+        self._stop = stop
+        self._log = log
+        self.scorer = Scorer(engine, blobs, log=log, cancel=stop)
+        self.validation, self.test = write(blobs, parts.validation), write(blobs, parts.test)
+        self._train = write(blobs, parts.train)
+        self._worth: dict[str, Future[pl.DataFrame]] = {}
+        if spec.worth is not None and spec.task == "binary":
+            for rows in (self.validation, self.test):
+                self._worth[rows] = pool.submit(self.scorer.worths, code, rows)
+
+    def fit(self, params: Params, report: Report | None = None) -> Fitted:
+        """Fit on training rows and measure on validation rows. Raises StepFailed, StepCancelled."""
+        inputs = {TRAIN: self._train, VALIDATION: self.validation}
+        request = self._code.request(StepKind.FIT, inputs, {"params": dict(params)}, seed=self._seed)
+        step = self._engine.run(request, log=self._log, report=report, cancel=self._stop)
+        return self.measured(params, step)
+
+    def measured(self, params: Params, step: StepResult) -> Fitted:
+        """What a FIT step made, measured on validation rows."""
+        model = step.outputs[MODEL]
+        scores, classes = self.scorer.scores(self._code, model, self.validation)
+        threshold, metrics, objective = self.measure(scores, classes)
+        return Fitted(params, model, step, threshold, metrics, objective)
+
+    def measure(
+        self, scores: pl.DataFrame, classes: Sequence[str]
+    ) -> tuple[float | None, dict[str, float], float | None]:
+        """The threshold that validation rows ask for, the metrics at it, and the objective among them."""
+        rows = self._parts.validation
+        worth = self._worth_of(self.validation)
+        threshold = measures.threshold(self._spec, scores, worth)
+        scored = self._scored(rows, scores, threshold, classes, worth)
+        metrics = measures.measure(self._spec, scored, classes)
+        return threshold, metrics, metrics.get(measures.objective(self._spec).name)
+
+    def trial(self, params: Params, report: Report) -> Measured:
+        """One trial of a search; see :data:`treadle.train.tuning.Measure`."""
+        fitted = self.fit(params, report)
+        return Measured(fitted.objective, fitted.metrics, fitted.step.seconds)
+
+    def tested(self, fitted: Fitted) -> tuple[pl.DataFrame, tuple[str, ...]]:
+        """The test rows with scores, decisions and worth, and the classes of the scores."""
+        scores, classes = self.scorer.scores(self._code, fitted.model, self.test)
+        worth = self._worth_of(self.test)
+        return self._scored(self._parts.test, scores, fitted.threshold, classes, worth), classes
+
+    def _scored(
+        self,
+        rows: pl.DataFrame,
+        scores: pl.DataFrame,
+        threshold: float | None,
+        classes: Sequence[str],
+        worth: pl.DataFrame | None,
+    ) -> pl.DataFrame:
+        scored = scored_rows(self._spec, rows, scores, threshold, classes=classes, worth=worth)
+        return scored if worth is not None else self.scorer.decided(self._code, self._spec, rows, scored)
+
+    def _worth_of(self, rows: str) -> pl.DataFrame | None:
+        return self._worth[rows].result() if rows in self._worth else None
