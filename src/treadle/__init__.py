@@ -4,9 +4,7 @@ The public names are loaded on first use, so that ``import treadle`` costs next 
 library alone.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+TYPE_CHECKING = False  # as typing's, which takes longer to import than all the rest
 
 if TYPE_CHECKING:
     from treadle.spec import metrics as metrics

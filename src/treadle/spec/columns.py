@@ -158,6 +158,10 @@ def make_column(name: str, annotation: Any, rules: Rules | None, row: type[Any],
         given = {f.name: getattr(rules, f.name) for f in dataclasses.fields(rules) if f.name != "at"}
         spec = dataclasses.replace(spec, **given)
         _check_rules(spec, row, where)
+        exact: dict[str, Any] = {
+            n: None if given[n] is None else float(given[n]) for n in ("ge", "gt", "le", "lt", "nulls")
+        }
+        spec = dataclasses.replace(spec, **exact)
     return Column(spec, row, where)
 
 

@@ -6,9 +6,8 @@ import math
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from treadle.domain.errors import DeclarationError
 from treadle.spec import expressions as ex
-from treadle.spec.catalog import MetricInfo
+from treadle.spec.catalog import MetricInfo, for_task
 from treadle.spec.columns import Column, Selection
 from treadle.spec.declared_at import DeclaredAt, declared_at
 
@@ -120,14 +119,9 @@ class MetricBase:
         low, high = self._range()
         if (low is not None and value < low) or (high is not None and value > high):
             span = (
-                f"between {low:g} and {high:g}"
-                if None not in (low, high)
-                else f"at {'most' if low is None else 'least'}"
+                f"at least {low:g}" if high is None else f"at most {high:g}" if low is None else f"{low:g} to {high:g}"
             )
-            span = span if None not in (low, high) else f"{span} {high if low is None else low:g}"
-            raise at.error(
-                f"{self} {op} {value:g} is decided already: it is always {span}", f"compare with a value {span}"
-            )
+            raise at.error(f"{self} {op} {value:g} is decided already: it is always {span}", f"compare with {span}")
         return float(value)
 
     def _range(self) -> tuple[float | None, float | None]:
@@ -180,7 +174,7 @@ class Metric(MetricBase):
         at = declared_at()
         self._check_comparison("beats_champion", confidence, at)
         return Condition(
-            ex.BeatsChampion(self.ref, confidence, self._difference("at_least", at_least, at)), (self,), at
+            ex.BeatsChampion(self.ref, float(confidence), self._difference("at_least", at_least, at)), (self,), at
         )
 
     def not_worse_than_champion(self, *, margin: float, confidence: float = 0.95) -> Condition:
@@ -188,7 +182,7 @@ class Metric(MetricBase):
         at = declared_at()
         self._check_comparison("not_worse_than_champion", confidence, at)
         return Condition(
-            ex.NotWorseThanChampion(self.ref, self._difference("margin", margin, at), confidence), (self,), at
+            ex.NotWorseThanChampion(self.ref, self._difference("margin", margin, at), float(confidence)), (self,), at
         )
 
     def _reduced(self, reduce: str, column: Column[Any], value: Any, at: DeclaredAt) -> Metric:
@@ -267,13 +261,13 @@ def check_metrics(condition: Condition, *, row: type[Any], label: str, task: str
     for metric in condition.metrics:
         fault = fault_of_metric(metric, task)
         if fault is not None:
-            raise _at(condition, f"{condition}: {fault[0]}", fault[1])
+            raise condition.at.error(f"{condition}: {fault[0]}", fault[1])
         column = metric.column
         if column is None:
             continue
         check_owner(column, row, f"{condition} of model {model!r}", condition.at)
         if column.name == label:
-            raise _at(condition, f"{condition} slices by the label", "slice by a column that is known beforehand")
+            raise condition.at.error(f"{condition} slices by the label", "slice by a column that is known beforehand")
 
 
 def check_owner(column: Column[Any], row: type[Any], what: str, at: DeclaredAt) -> None:
@@ -284,15 +278,9 @@ def check_owner(column: Column[Any], row: type[Any], what: str, at: DeclaredAt) 
 
 def fault_of_metric(metric: MetricBase, task: str) -> tuple[str, str] | None:
     """Why a metric cannot be used for a task, and what to use instead; None if it can."""
-    from treadle.spec.catalog import for_task
-
     if task in metric.info.tasks:
         return None
     fitting = ", ".join(info.name for info in for_task(task))
     return f"metrics.{metric.info.name} is for {' and '.join(metric.info.tasks)} labels, and this one is {task}", (
         f"for a {task} label there are {fitting}"
     )
-
-
-def _at(condition: Condition, message: str, hint: str) -> DeclarationError:
-    return condition.at.error(message, hint)

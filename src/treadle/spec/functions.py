@@ -74,7 +74,7 @@ def params_class(function: Callable[..., Any]) -> type[Any] | None:
     if parameter is None:
         return None
     resolved = _resolve(function, parameter.annotation)
-    if not isinstance(resolved, type):
+    if resolved is inspect.Parameter.empty or not isinstance(resolved, type):
         raise defined_at(function).error(
             f"params of {getattr(function, '__name__', 'fit')} has no class as its type",
             "annotate it with a dataclass that stands above: params: Params",
@@ -88,7 +88,7 @@ def check_worth(function: Callable[..., Any], row: type[Any], label: type[Any]) 
     name = getattr(function, "__name__", "worth")
     for parameter, wanted in zip(parameters, (row, label, label), strict=True):
         given = _resolve(function, parameter.annotation)
-        if not isinstance(given, type) or given is object:
+        if not isinstance(given, type) or given in (object, inspect.Parameter.empty):
             continue
         fits = issubclass(wanted, given) or (given is float and wanted is int) or (given is int and wanted is float)
         if not fits or (wanted is not bool and given is bool) or (wanted is bool and given is int):

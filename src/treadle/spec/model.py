@@ -38,7 +38,8 @@ class Model(Generic[R, L]):
     that has not come ``horizon`` after ``time`` never will. ``threshold`` turns a binary score into the decision, as
     a number or ``"worth"``, the one that earns most. ``window`` is the length of history to train on (all by
     default). A version that breaks a gate within ``probation`` after its promotion is rolled back. Outcomes are pulled
-    every ``poll``. ``objective`` is what tuning improves. ``split`` parts the rows, ``resources`` bounds the steps.
+    every ``poll``; ``spacing`` is the least time between trainings that live quality asks for. ``objective`` is what
+    tuning improves. ``split`` parts the rows, ``resources`` bounds the steps.
 
     Raises DeclarationError, with file and line, for what cannot be.
     """
@@ -56,6 +57,7 @@ class Model(Generic[R, L]):
         window: timedelta | None = None,
         probation: timedelta = timedelta(days=14),
         poll: timedelta = timedelta(days=1),
+        spacing: timedelta = timedelta(days=7),
         objective: Metric | None = None,
         seed: int = 0,
         split: SplitSpec | None = None,
@@ -76,10 +78,11 @@ class Model(Generic[R, L]):
                 window=window,
                 probation=probation,
                 poll=poll,
+                spacing=spacing,
                 objective=objective,
                 seed=seed,
-                split=split or SplitSpec(),
-                resources=resources or Resources(),
+                split=SplitSpec() if split is None else split,
+                resources=Resources() if resources is None else resources,
             ),
             name,
             row,
@@ -206,6 +209,7 @@ class Model(Generic[R, L]):
                 raise self.at.error(f"model {self.name!r} has no {role} function", f"write @model.{role} above {form}")
         if "worth" not in self.functions:
             self._check_worth_unused()
+        threshold = self._options.threshold
         return ModelSpec(
             name=self.name,
             doc=self.doc,
@@ -216,21 +220,27 @@ class Model(Generic[R, L]):
             key=None if self._options.key is None else self._options.key.name,
             time=None if self._options.time is None else self._options.time.name,
             horizon=self._options.horizon,
-            threshold=self._options.threshold,
+            threshold=threshold if isinstance(threshold, str | None) else float(threshold),
             window=self._options.window,
             probation=self._options.probation,
             poll=self._options.poll,
+            spacing=self._options.spacing,
             objective=None if self._options.objective is None else self._options.objective.info.name,
             seed=self._options.seed,
             params_class=None if self.params_class is None else self.params_class.__name__,
             params=self._params,
+            source=self._specs.get("source"),
+            outcomes=self._specs.get("outcomes"),
+            features=self._specs.get("features"),
+            train=self._specs.get("train"),
+            predict=self._specs.get("predict"),
+            worth=self._specs.get("worth"),
             checks=tuple(self._check_specs.values()),
             gates=tuple(gate.expression for gate in self._gates),
             rollout=tuple(step for part in self._rollout for step in part.steps),
             triggers=tuple(trigger.trigger for trigger in self._retrain),
             split=self._options.split,
             resources=self._options.resources.spec(),
-            **self._specs,  # type: ignore[arg-type]
         )
 
     def __repr__(self) -> str:
@@ -242,7 +252,7 @@ class Model(Generic[R, L]):
             first = defined_at(self.functions[role])
             raise defined_at(function).error(
                 f"model {self.name!r} has two {role} functions",
-                f"keep one; the first is {spec.name}, line {first.line}",
+                f"keep one; the first is {self._specs[role].name}, line {first.line}",
             )
         self.functions[role] = function
         self._specs[role] = spec

@@ -86,7 +86,6 @@ class FunctionSpec:
     name: str
     frame: str = "polars"
     wants: tuple[str, ...] = ()
-    line: int = 0
 
 
 @dataclass(frozen=True)

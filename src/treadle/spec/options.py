@@ -29,6 +29,7 @@ class Options:
     window: timedelta | None
     probation: timedelta
     poll: timedelta
+    spacing: timedelta
     objective: Metric | None
     seed: int
     split: SplitSpec
@@ -48,7 +49,7 @@ def check_options(options: Options, name: str, row: type[Row], at: DeclaredAt) -
     for what in ("label", "key", "time"):
         _check_column(getattr(options, what), what, name, row, at)
     _check_roles(options, at)
-    for what in ("horizon", "window", "probation", "poll"):
+    for what in ("horizon", "window", "probation", "poll", "spacing"):
         if getattr(options, what) is not None:
             positive(getattr(options, what), f"{what} of model {name!r}", at)
     seed: Any = options.seed

@@ -80,7 +80,8 @@ def _read_field(cls: type[Any], field: dataclasses.Field[Any], at: DeclaredAt) -
         return ParamSpec(field.name, kind, default)
     if kind == "int" and any(isinstance(bound, float) for bound in (search.low, search.high)):
         raise at.error(f"{where} is an int searched from {search.low} to {search.high}", "give whole bounds")
-    return ParamSpec(field.name, kind, default, search.low, search.high, search.log, search.choices)
+    low, high = (None if bound is None else float(bound) for bound in (search.low, search.high))
+    return ParamSpec(field.name, kind, default, low, high, search.log, search.choices)
 
 
 def _check_range(default: Any, low: Any, high: Any, log: bool, at: DeclaredAt) -> None:

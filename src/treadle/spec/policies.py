@@ -129,7 +129,7 @@ class Resources:
 
     def spec(self) -> ResourceSpec:
         """The same as pure data, memory in bytes."""
-        return ResourceSpec(self.cpus, _bytes(self.memory), self.gpus)
+        return ResourceSpec(None if self.cpus is None else float(self.cpus), _bytes(self.memory), float(self.gpus))
 
 
 def positive(value: Any, what: str, at: DeclaredAt) -> timedelta:

@@ -1,0 +1,23 @@
+from datetime import datetime
+
+from treadle import Col, Model, Row, col, metrics
+
+
+class Flight(Row):
+    flight_id: Col[str]
+    departs: Col[datetime]
+    origin: Col[str] = col(slice=True)
+    late: Col[bool]
+
+
+flights = Model("flights", Flight, key=Flight.flight_id, time=Flight.departs, label=Flight.late)
+
+
+class Train(Row):
+    origin: Col[str]
+
+
+flights.ship(
+    metrics.auc >= 0.5,
+    metrics.recall.worst(Train.origin) >= 0.1,  # raised: another model's column
+)
