@@ -1,0 +1,1 @@
+"""The only wiring: settings, processes, and the commands that need more than the API."""

@@ -22,9 +22,11 @@ LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 def die_with_parent() -> None:
-    """Ask the system to end this process when its parent dies; run in the child before exec."""
+    """Ask the system to end this process when its parent dies; each process of a server calls it as it starts."""
     if LIBC is not None:
         LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() == 1:
+        raise SystemExit("the supervisor is gone")
 
 
 @dataclass
@@ -44,14 +46,13 @@ class Child:
         """Start it; its output is appended to the log."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as out:
-            self.process = subprocess.Popen(  # noqa: PLW1509  the child only asks the system for a signal
+            self.process = subprocess.Popen(
                 list(self.command),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **self.environment},
                 start_new_session=True,
-                preexec_fn=die_with_parent,
             )
         self.started = time.monotonic()
 

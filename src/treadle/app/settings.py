@@ -77,7 +77,7 @@ def settings(home: str | Path | None = None, *, host: str = "127.0.0.1", port: i
 
 
 def prepare_folders(where: Settings) -> None:
-    """Make the home and the run folder, readable by their owner alone. Raises InvalidInput where they cannot be made."""
+    """Make the home and the run folder, which its owner alone may enter. Raises InvalidInput where they cannot be."""
     try:
         where.home.mkdir(parents=True, exist_ok=True)
         where.run_folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -87,4 +87,6 @@ def prepare_folders(where: Settings) -> None:
             f"cannot make {where.home}: {error.strerror}", hint=f"choose another with --home or ${HOME_VARIABLE}"
         ) from error
     if where.run_folder.parent.stat().st_uid != os.getuid():
-        raise InvalidInput(f"{where.run_folder.parent} belongs to somebody else", hint="set TMPDIR to a folder of yours")
+        raise InvalidInput(
+            f"{where.run_folder.parent} belongs to somebody else", hint="set TMPDIR to a folder of yours"
+        )

@@ -208,7 +208,9 @@ def _check_port(host: str, port: int) -> None:
         try:
             probe.bind((host, port))
         except OSError as error:
-            raise Conflict(f"port {port} is in use", hint="give another with --port; the next one is used as well") from error
+            raise Conflict(
+                f"port {port} is in use", hint="give another with --port; the next one is used as well"
+            ) from error
 
 
 def _answers(url: str) -> bool:

@@ -111,15 +111,11 @@ def command_id(command: Command) -> str:
 
 def decide(state: ModelState, spec: ModelSpec, now: datetime) -> list[Command]:
     """What to do next for one model: at most one command a lane."""
-    commands: list[Command] = []
     watch = _watch(state, spec, now)
     train = _train(state, spec, now)
     if isinstance(watch, RollBack) and isinstance(train, Promote):
         train = None
-    for command in (watch, train):
-        if command is not None:
-            commands.append(command)
-    return commands
+    return [command for command in (watch, train) if command is not None]
 
 
 def next_due(state: ModelState, spec: ModelSpec, now: datetime) -> datetime | None:
@@ -142,7 +138,9 @@ def _train(state: ModelState, spec: ModelSpec, now: datetime) -> Command | None:
         return Train(state.name, state.attempt)
     candidate = state.candidate
     if candidate is not None:
-        if candidate.report is None or (candidate.against != state.champion and candidate.report.verdict is Verdict.PASS):
+        if candidate.report is None or (
+            candidate.against != state.champion and candidate.report.verdict is Verdict.PASS
+        ):
             return Judge(state.name, candidate.version, state.champion)
         if candidate.report.verdict is Verdict.PASS:
             return Promote(state.name, candidate.version, "all gates passed")

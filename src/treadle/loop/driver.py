@@ -134,7 +134,9 @@ class Driver:
         if not hasattr(clock, "set"):
             raise InvalidInput("this server runs on the wall clock", hint="start it with --virtual-clock to move time")
         if to < clock.now():
-            raise InvalidInput(f"{to.isoformat()} has passed", hint=f"it is {clock.now().isoformat()}; time only goes on")
+            raise InvalidInput(
+                f"{to.isoformat()} has passed", hint=f"it is {clock.now().isoformat()}; time only goes on"
+            )
         self.settle()
         while not self._stopping:
             due = self._due[0][0] if self._due else None
@@ -199,12 +201,14 @@ class Driver:
         try:
             self._executor.execute(command)
             self._setbacks.pop(name, None)
-        except Exception as error:  # noqa: BLE001  whatever a command raises must not stop the loop
+        except Exception as error:
             tries = self._setbacks[name].tries + 1 if name in self._setbacks else 1
             wait = min(RETRY_FIRST * 2 ** (tries - 1), RETRY_MOST)
             self._setbacks[name] = Setback(tries, time.monotonic() + wait)
             level = logging.WARNING if isinstance(error, TreadleError) else logging.ERROR
-            logger.log(level, "%s failed (try %d): %s", name, tries, error, exc_info=not isinstance(error, TreadleError))
+            logger.log(
+                level, "%s failed (try %d): %s", name, tries, error, exc_info=not isinstance(error, TreadleError)
+            )
             self._executor.failed(command, error, tries)
             threading.Timer(wait, self._retry, [command.model]).start()
         finally:

@@ -82,6 +82,7 @@ class PlanService:
         engine: Engine,
         blobs: Blobs,
         clock: Clock,
+        *,
         applied: HasApplied = lambda: None,
     ) -> None:
         self._models = models
@@ -184,8 +185,15 @@ class PlanService:
             old = None
         changes = difference(old, new)
         base = old.revision if old else 0
-        digest = codec.digest({"model": new.name, "base": base, "spec": new.spec_digest, "code": new.code.digest,
-                               "environment": new.environment.digest})
+        digest = codec.digest(
+            {
+                "model": new.name,
+                "base": base,
+                "spec": new.spec_digest,
+                "code": new.code.digest,
+                "environment": new.environment.digest,
+            }
+        )
         return Plan(new.name, base, changes, effects(old, changes), digest, json.loads(new.spec_json))
 
 

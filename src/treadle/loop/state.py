@@ -164,4 +164,4 @@ def broken(state: ModelState) -> LiveReport | None:
 
 def backoff(failures: int) -> timedelta:
     """How long to wait after ``failures`` attempts in a row without a version: 1, 2, 4 ... hours, at most a week."""
-    return min(timedelta(hours=2 ** max(failures - 1, 0)), timedelta(days=7)) if failures else timedelta(0)
+    return min(timedelta(hours=2 ** min(failures - 1, 8)), timedelta(days=7)) if failures > 0 else timedelta(0)

@@ -1,0 +1,46 @@
+"""The control process: HTTP API over the stores. Heavy work and all that computes is the loop's."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from pathlib import Path
+
+import uvicorn
+
+from treadle.app.loop_client import SocketLoopClient
+from treadle.app.processes import die_with_parent
+from treadle.app.settings import Settings, settings
+from treadle.app.wiring import control_services
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Serve until told to stop."""
+    options = parse(arguments)
+    die_with_parent()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    serve(settings(options.home, host=options.host, port=options.port))
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    """The options that processes of one server share."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8700)
+    return parser.parse_args(arguments)
+
+
+def serve(where: Settings) -> None:
+    """Serve the control plane of one home."""
+    from treadle.api.app import create_app
+
+    services = control_services(where, SocketLoopClient(where.loop_socket))
+    config = uvicorn.Config(
+        create_app(services), host=where.host, port=where.port, access_log=False, log_level="warning", lifespan="on"
+    )
+    uvicorn.Server(config).run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,221 @@
+"""The one place where ports meet adapters."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import treadle
+from treadle.api.loop_deploy import LoopDeploy
+from treadle.api.services import ControlServices
+from treadle.app.clocks import VirtualClock, clock_of
+from treadle.app.loop_client import SocketLoopClient
+from treadle.app.settings import Settings, prepare_folders
+from treadle.deploy.routing import LocalFiles
+from treadle.domain.errors import NotFound
+from treadle.domain.models import CodeTree
+from treadle.engines.local.code import LocalCodeTrees
+from treadle.engines.local.engine import LocalEngine
+from treadle.engines.local.environments import UvEnvironments
+from treadle.loop.plan import PlanService
+from treadle.loop.stages import Stages
+from treadle.ports.clock import Clock
+from treadle.registry.service import RegistryService
+from treadle.storage.blobs.obstore import ObstoreBlobs
+from treadle.storage.routing import FileRouting
+from treadle.storage.sql.store import SqlStore
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What every process of a home rests on."""
+
+    settings: Settings
+    store: SqlStore
+    blobs: ObstoreBlobs
+    environments: UvEnvironments
+    code_trees: LocalCodeTrees
+    engine: LocalEngine
+    clock: Clock
+
+    def tree_of(self, model: str, code_digest: str) -> CodeTree:
+        """The code tree of a version, from the applied revision that brought it. Raises NotFound."""
+        newest = self.store.models.get(model).revision
+        for revision in range(newest, 0, -1):
+            code = self.store.models.get(model, revision).code
+            if code.digest == code_digest:
+                return code
+        raise NotFound(f"model {model!r} has no revision with code {code_digest[:12]}", hint="apply it again")
+
+    def close(self) -> None:
+        """End workers and close stores."""
+        self.engine.close()
+        self.store.close()
+
+
+@dataclass(frozen=True)
+class Platform:
+    """Everything that the loop process, or a run without a server, works with."""
+
+    ground: Ground
+    stages: Stages
+
+    @property
+    def store(self) -> SqlStore:
+        """The metadata."""
+        return self.ground.store
+
+    @property
+    def clock(self) -> Clock:
+        """The home's clock."""
+        return self.ground.clock
+
+    @property
+    def virtual(self) -> bool:
+        """Whether time stands still until it is moved."""
+        return isinstance(self.ground.clock, VirtualClock)
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self.ground.close()
+
+
+def open_ground(where: Settings, *, parallel: int = 2) -> Ground:
+    """Open a home, made where it is not there yet."""
+    prepare_folders(where)
+    store = SqlStore(where.database_url)
+    blobs = ObstoreBlobs(where.home / "blobs")
+    environments = UvEnvironments(where.home)
+    code_trees = LocalCodeTrees(where.home, blobs)
+    engine = LocalEngine(where.home, environments, code_trees, blobs, store.steps, parallel=parallel)
+    return Ground(where, store, blobs, environments, code_trees, engine, clock_of(where.home))
+
+
+def open_platform(where: Settings, *, parallel: int = 2) -> Platform:
+    """Open a home with the services of all stages."""
+    from treadle.data.service import DataService
+    from treadle.deploy.service import DeployService
+    from treadle.monitor.service import MonitorService
+    from treadle.runtimes.onnx import OnnxCompiler
+    from treadle.storage.predictions.joined import ParquetJoinedLog
+    from treadle.storage.predictions.log import ParquetPredictionLog
+    from treadle.storage.predictions.outcomes import ParquetOutcomes
+    from treadle.train.service import TrainService
+
+    ground = open_ground(where, parallel=parallel)
+    store, blobs, engine, clock = ground.store, ground.blobs, ground.engine, ground.clock
+    log = ParquetPredictionLog(where.home, store, schemas=declared_types(store))
+    files = LocalFiles(
+        blobs,
+        ground.environments,
+        ground.code_trees,
+        ground.tree_of,
+        run_folder=where.run_folder,
+        cache=where.home / "cache",
+    )
+    stages = Stages(
+        models=store.models,
+        events=store.events,
+        blobs=blobs,
+        environments=ground.environments,
+        code_trees=ground.code_trees,
+        log=log,
+        data=DataService(engine, blobs, store.snapshots),
+        train=TrainService(engine, ground.environments, blobs, store.runs, clock, OnnxCompiler()),
+        registry=RegistryService(store.versions, store.snapshots, store.runs, blobs, clock),
+        deploy=DeployService(store.deployments, FileRouting(where.home), store.versions, clock, files),
+        monitor=MonitorService(
+            engine=engine,
+            blobs=blobs,
+            log=log,
+            outcomes=ParquetOutcomes(where.home, store),
+            joined=ParquetJoinedLog(where.home, store),
+            measurements=store.measurements,
+            versions=store.versions,
+            clock=clock,
+        ),
+        clock=clock,
+    )
+    return Platform(ground, stages)
+
+
+def control_services(where: Settings, loop: SocketLoopClient) -> ControlServices:
+    """What the control plane's routes need; nothing that computes."""
+    ground = open_ground(where, parallel=1)
+    store = ground.store
+    registry = RegistryService(store.versions, store.snapshots, store.runs, ground.blobs, ground.clock)
+    plans = PlanService(store.models, ground.environments, ground.code_trees, ground.engine, ground.blobs, ground.clock)
+    return ControlServices(
+        models=store.models,
+        runs=store.runs,
+        versions=store.versions,
+        deployments=store.deployments,
+        snapshots=store.snapshots,
+        measurements=store.measurements,
+        events=store.events,
+        plans=plans,
+        deploy=LoopDeploy(loop),
+        lineage=RegistryLineage(registry),
+        loop=loop,
+        clock=ground.clock,
+        gateways=lambda: acknowledgements(where),
+        version=treadle.__version__,
+        home=str(where.home),
+    )
+
+
+@dataclass(frozen=True)
+class RegistryLineage:
+    """The registry's lineage as the routes take it."""
+
+    registry: RegistryService
+
+    def lineage(self, model: str, number: int) -> Mapping[str, Any]:
+        """Plain data. Raises NotFound."""
+        found = self.registry.lineage(self.registry.get(model, number))
+        version = found.version
+        return {
+            "model": model,
+            "version": number,
+            "attempt": version.attempt,
+            "recipe": version.recipe_digest,
+            "artifact": version.artifact_digest,
+            "run": found.run.id,
+            "snapshot": {
+                "digest": found.snapshot.digest,
+                "rows": found.snapshot.rows,
+                "labelled": found.snapshot.labelled,
+                "as_of": found.snapshot.as_of.isoformat(),
+            },
+            "code": found.code,
+            "environment": found.environment,
+            "parent": found.parent.number if found.parent else None,
+            "children": list(found.children),
+            "siblings": list(found.siblings),
+        }
+
+
+def acknowledgements(where: Settings) -> Sequence[Mapping[str, Any]]:
+    """What each gateway said last about the routing table it serves."""
+    found = []
+    for path in sorted((where.home / "gateways").glob("*.json")):
+        try:
+            found.append(json.loads(path.read_text()))
+        except (OSError, ValueError):
+            continue
+    return found
+
+
+def declared_types(store: SqlStore) -> Callable[[str], Mapping[str, str]]:
+    """For the prediction log's recorder: a model's column names and types; none for a model that is not known."""
+
+    def of(model: str) -> Mapping[str, str]:
+        try:
+            spec = json.loads(store.models.get(model).spec_json)
+        except NotFound:
+            return {}
+        return {column["name"]: column["type"] for column in spec["columns"]}
+
+    return of
