@@ -11,8 +11,8 @@ from datetime import datetime
 from treadle.deploy import rollouts
 from treadle.deploy.rollouts import Action, Decision, Evidence
 from treadle.deploy.routing import Locate, VersionFiles, VersionKey, routed, routing_table
-from treadle.domain.deployments import Deployment, RoutingTable
-from treadle.domain.errors import InvalidInput, TreadleError
+from treadle.domain.deployments import Deployment, RoutingTable, ServedModel
+from treadle.domain.errors import Conflict, InvalidInput, TreadleError
 from treadle.domain.events import (
     Event,
     Payload,
@@ -115,13 +115,25 @@ class DeployService:
                 return before
             return self._change(after, RolloutStepped(ended.version, ended.step, "aborted", reason), actor)
 
-    def rollback(self, model: str, reason: str, actor: str = "loop", to: int | None = None) -> Deployment:
-        """Let the version answer again that was champion before, or the version ``to``.
+    def rollback(
+        self, model: str, reason: str, actor: str = "loop", to: int | None = None, *, version: int | None = None
+    ) -> Deployment:
+        """Let the version answer again that was champion before, or the version ``to``; no change where it does.
 
-        Raises Conflict, with what to do, where there is nothing to go back to, and NotFound for an unknown ``to``.
+        ``version`` names the champion that is to be taken back, where the caller decided on it a while ago.
+        Raises Conflict, with what to do, where there is nothing to go back to or another version than ``version``
+        answers by now, and NotFound for an unknown ``to``.
         """
         with self._lock:
             before = self.deployment(model)
+            if to is not None and before.champion == to and rollouts.under_way(before) is None:
+                self.publish()
+                return before
+            if version is not None and before.champion != version:
+                raise Conflict(
+                    f"version {version} of {model!r} does not answer any more, version {before.champion} does",
+                    hint="look at what was promoted meanwhile: treadle status",
+                )
             after = rollouts.rolled_back(before, self._clock.now(), reason, to)
             if after.champion is None or before.champion is None:  # rolled_back has refused this
                 raise InvalidInput(f"{model!r} has no champion", hint="promote a version first")
@@ -178,7 +190,7 @@ class DeployService:
         """The table that the deployments ask for. Raises for the model that is ``changing`` alone."""
         present = self._routing.read()
         kept = {line.model: line for line in present.models}
-        lines = []
+        lines: list[ServedModel] = []
         for deployment in sorted(deployments, key=lambda d: d.model):
             try:
                 versions, files = self._located(deployment)

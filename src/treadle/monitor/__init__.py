@@ -1,0 +1,1 @@
+"""What became of the answers: outcomes, realised quality, drift, service health, incidents."""

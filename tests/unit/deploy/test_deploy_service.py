@@ -86,8 +86,9 @@ def test_rollback_without_a_champion_or_to_itself_is_refused(house):
     with pytest.raises(Conflict, match="nothing to roll back"):
         house.service.rollback("flights", "?")
     house.service.promote("flights", 1, "first")
-    with pytest.raises(Conflict, match="answers already"):
-        house.service.rollback("flights", "?", to=1)
+    assert house.service.rollback("flights", "?", to=1).revision == 1
+    with pytest.raises(Conflict, match="does not answer any more"):
+        house.service.rollback("flights", "?", to=2, version=3)
     with pytest.raises(NotFound):
         house.service.rollback("flights", "?", to=8)
 

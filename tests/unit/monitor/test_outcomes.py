@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import polars as pl
+import pytest
+
+from treadle.domain.errors import InvalidInput, StepFailed
+from treadle.domain.steps import StepKind
+from treadle.spec.model_spec import ModelSpec
+
+START = datetime(2013, 3, 1, tzinfo=UTC)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+
+
+def joined(world) -> list[tuple]:
+    rows = world.joined.rows().sort("observed_at", "prediction_id")
+    return rows.select("key", "label", "decision", "worth").rows()
+
+
+def test_outcomes_meet_their_prediction_and_are_valued(world):
+    world.log.answer([{"key": k, "at": START, "score": s} for k, s in (("a", 0.9), ("b", 0.5), ("c", 0.1))])
+    for key, label in (("a", True), ("b", False), ("c", True)):
+        world.land(key, label, START + 3 * HOUR)
+    taken = world.at(START + DAY).service().collect_outcomes(world.applied, None, START + DAY)
+    assert (taken.received, taken.joined, taken.waiting, taken.findings) == (3, 3, 0, ())
+    assert joined(world) == [("a", True, True, 120.0), ("b", False, True, -30.0), ("c", True, False, 0.0)]
+    row = world.joined.rows().row(0, named=True)
+    assert row["row.origin"] == "EWR"
+    assert row["joined_at"] == START + DAY
+    asked = world.engine.asked[0]
+    assert asked.arguments["since"] == START.isoformat()
+    assert not asked.cacheable
+    typed = pl.read_parquet(world.blobs.path(world.engine.asked[1].inputs["rows.parquet"]))
+    assert typed["departs"][0] == START
+    assert typed.columns == ["flight_id", "departs", "origin", "distance", "late"]
+
+
+def test_the_newest_prediction_answered_before_counts(world):
+    world.log.answer(
+        [
+            {"key": "a", "at": START, "score": 0.1, "prediction_id": "early"},
+            {"key": "a", "at": START + HOUR, "score": 0.9, "prediction_id": "late"},
+            {"key": "a", "at": START + 4 * HOUR, "score": 0.5, "prediction_id": "too late"},
+        ]
+    )
+    world.land("a", True, START + 3 * HOUR)
+    world.at(START + DAY).service().collect_outcomes(world.applied, START, START + DAY)
+    assert world.joined.rows()["prediction_id"].to_list() == ["late"]
+
+
+def test_a_window_again_or_another_process_adds_nothing_twice(world):
+    world.log.answer([{"key": "a", "at": START, "score": 0.9}])
+    world.land("a", True, START + HOUR)
+    service = world.at(START + DAY).service()
+    service.collect_outcomes(world.applied, START, START + DAY)
+    again = service.collect_outcomes(world.applied, START, START + DAY)
+    other = world.at(START + 2 * DAY).service().collect_outcomes(world.applied, START, START + 2 * DAY)
+    assert (again.received, again.joined, other.received, other.joined) == (1, 0, 1, 0)
+    assert world.joined.rows().height == len(world.outcomes.kept) == 1
+
+
+def test_a_crash_between_keeping_and_joining_is_healed(world):
+    world.log.answer([{"key": "a", "at": START, "score": 0.9}])
+    world.land("a", True, START + HOUR)
+    world.joined.crash = True
+    with pytest.raises(OSError, match="killed"):
+        world.at(START + DAY).service().collect_outcomes(world.applied, START, START + DAY)
+    world.joined.crash = False
+    taken = world.at(START + DAY + HOUR).service().collect_outcomes(world.applied, START, START + DAY)
+    assert taken.joined == 1
+    assert len(world.outcomes.kept) == 1
+
+
+def test_revisions_are_added_not_put_in_place(world):
+    world.log.answer([{"key": "a", "at": START, "score": 0.9}])
+    world.land("a", True, START + HOUR)
+    service = world.at(START + DAY).service()
+    service.collect_outcomes(world.applied, START, START + DAY)
+    world.land("a", False, START + DAY + HOUR)
+    taken = world.at(START + 2 * DAY).service().collect_outcomes(world.applied, START + DAY, START + 2 * DAY)
+    assert taken.joined == 1
+    assert [row[1] for row in joined(world)] == [True, False]
+
+
+def test_unmatched_outcomes_wait_for_their_prediction_for_a_while(world):
+    world.log.answer([{"key": "b", "at": START, "score": 0.9}])
+    world.land("a", True, START + 2 * HOUR)
+    service = world.at(START + DAY).service()
+    assert service.collect_outcomes(world.applied, None, START + DAY).waiting == 1
+    world.log.answer([{"key": "a", "at": START + HOUR, "score": 0.9}])
+    later = world.at(START + 2 * DAY).service().collect_outcomes(world.applied, START + DAY, START + 2 * DAY)
+    assert (later.received, later.joined, later.waiting) == (0, 1, 0)
+    assert world.joined.rows()["joined_at"].to_list() == [START + 2 * DAY]
+    world.land("never", True, START + 2 * DAY + HOUR)
+    third = world.at(START + 3 * DAY).service()
+    assert third.collect_outcomes(world.applied, START + 2 * DAY, START + 3 * DAY).waiting == 1
+    end = START + 40 * DAY
+    assert world.at(end).service().collect_outcomes(world.applied, START + 3 * DAY, end).waiting == 0
+
+
+def test_bad_rows_are_reported_and_left_out(world):
+    world.log.answer([{"key": k, "at": START, "score": 0.9} for k in "abcd"])
+    world.engine.raw = pl.DataFrame(
+        {
+            "key": ["a", None, "b", "c", "d", "d"],
+            "label": ["true", "false", "perhaps", "0", "1", "0"],
+            "observed_at": ["2013-03-01T02:00:00Z", "2013-03-01T02:00:00Z", "2013-03-01T02:00:00Z", "soon"]
+            + ["2013-03-01T02:00:00Z"] * 2,
+        }
+    )
+    taken = world.at(START + DAY).service().collect_outcomes(world.applied, START, START + DAY)
+    assert (taken.received, taken.joined) == (2, 2)
+    assert [(f.column, f.count) for f in taken.findings] == [("key", 1), ("late", 1), ("observed_at", 1), ("key", 1)]
+    assert taken.findings[1].examples[0]["label"] == "perhaps"
+    world.engine.raw = pl.DataFrame({"flight": ["a"], "label": [True]})
+    odd = world.service().collect_outcomes(world.applied, START, START + DAY)
+    assert [f.column for f in odd.findings] == ["key", "observed_at"]
+
+
+def test_nothing_of_the_future_is_asked_for(world):
+    with pytest.raises(InvalidInput, match="but it is"):
+        world.service().collect_outcomes(world.applied, START, START + DAY)
+
+
+def test_a_worth_that_raises_leaves_worth_open_and_an_outcome_step_that_raises_is_raised(world):
+    world.log.answer([{"key": "a", "at": START, "score": 0.9}])
+    world.land("a", True, START + HOUR)
+    world.engine.broken = {StepKind.WORTH}
+    taken = world.at(START + DAY).service().collect_outcomes(world.applied, START, START + DAY)
+    assert taken.joined == 1
+    assert joined(world)[0][3] is None
+    world.engine.broken = {StepKind.OUTCOMES}
+    with pytest.raises(StepFailed):
+        world.service().collect_outcomes(world.applied, START, START + DAY)
+
+
+def test_rows_are_valued_by_the_version_that_answered(world):
+    spec = ModelSpec.from_json(world.versions.kept[2].spec_json)
+    world.versions.kept[2] = replace(world.versions.kept[2], spec_json=replace(spec, worth=None).to_json())
+    world.log.answer([{"key": "a", "at": START, "score": 0.9}, {"key": "b", "at": START, "score": 0.9, "version": 2}])
+    world.land("a", True, START + HOUR)
+    world.land("b", True, START + HOUR)
+    world.at(START + DAY).service().collect_outcomes(world.applied, START, START + DAY)
+    assert [row[3] for row in joined(world)] == [120.0, None]
+
+
+def test_a_model_without_outcomes_or_predictions_asks_nothing(world):
+    service = world.at(START + DAY).service()
+    assert service.collect_outcomes(world.applied, None, START + DAY).received == 0
+    assert world.engine.asked == []
+
+
+def test_pushed_outcomes_are_answered_one_by_one(world):
+    world.log.answer([{"key": k, "at": START, "score": 0.9, "prediction_id": f"id-{k}"} for k in "abc"])
+    now = START + DAY
+    records = [
+        {"prediction_id": "id-a", "label": True},
+        {"prediction_id": "id-a", "label": True},
+        {"prediction_id": "id-a", "label": False},
+        {"prediction_id": "nobody", "label": True},
+        {"key": "b", "label": 1, "observed_at": "2013-03-01T05:00:00+00:00"},
+        {"key": "z", "label": False},
+        {"key": "b", "prediction_id": "id-b", "label": True},
+        {"label": True},
+        {"key": "c", "label": "perhaps"},
+        {"key": "c", "label": True, "observed_at": "2013-03-01T05:00:00"},
+        {"key": "c", "label": True, "observed_at": (now + DAY).isoformat()},
+        {"key": "c", "label": True, "when": "?"},
+    ]
+    answers = world.at(now).service().push_outcomes(world.applied, records)
+    assert [a.status for a in answers] == [
+        "joined", "duplicate", "conflicting", "unknown", "joined", "waiting", *["invalid"] * 6,
+    ]  # fmt: skip
+    assert all(a.message for a in answers if a.status not in ("joined", "waiting"))
+    assert sorted(world.joined.rows()["prediction_id"].to_list()) == ["id-a", "id-b"]
+    later = (
+        world.at(now + DAY)
+        .service()
+        .push_outcomes(world.applied, [{"prediction_id": "id-a", "label": False}, records[4]])
+    )
+    assert [a.status for a in later] == ["revised", "duplicate"]
+    assert world.joined.rows().height == 3
+
+
+def test_a_keyless_model_takes_prediction_ids_alone(world):
+    spec = replace(ModelSpec.from_json(world.applied.spec_json), key=None, outcomes=None)
+    model = replace(world.applied, spec_json=spec.to_json())
+    world.log.answer([{"key": "a", "at": START, "score": 0.9, "prediction_id": "id"}])
+    records = [{"key": "a", "label": True}, {"prediction_id": "id", "label": True}]
+    answers = world.at(START + DAY).service().push_outcomes(model, records)
+    assert [a.status for a in answers] == ["invalid", "joined"]
