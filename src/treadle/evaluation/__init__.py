@@ -1,0 +1,1 @@
+"""Metric expressions applied to frames: profiles, scored rows, values with intervals, slices, verdicts."""
