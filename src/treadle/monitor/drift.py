@@ -14,7 +14,7 @@ becomes one of 43 %.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -27,7 +27,7 @@ from treadle.domain.monitoring import ColumnDrift, DriftReport
 from treadle.domain.versions import ModelVersion
 from treadle.monitor.cohorts import answered
 from treadle.monitor.joining import score_columns
-from treadle.monitor.reading import declared_rows
+from treadle.monitor.reading import ROW, declared_rows
 from treadle.ports.predictions import PredictionLog
 from treadle.spec.model_spec import ModelSpec
 from treadle.stats import effects
@@ -59,16 +59,20 @@ def measure_drift(
     rows = answered(log, applied.name, since, min(until, now))
     if rows is None:
         return DriftReport(applied.name, version.number, since, until, 0, ())
-    frame = rows.collect()
     spec = ModelSpec.from_json(version.spec_json)
-    mine = frame.filter(pl.col("version") == version.number)
-    found = _columns(version.score_profile.columns if version.score_profile else {}, _scores(mine), mine["at"])
-    typed = declared_rows(frame, spec)
     left_out = {spec.key, spec.time, spec.label, *(c.name for c in spec.columns if c.type in ("datetime", "date"))}
     profiled = version.profile.columns if version.profile else {}
     wanted = {name: profile for name, profile in profiled.items() if name not in left_out}
-    found += _columns(wanted, typed, frame["at"])
+    frame = rows.select(pl.col("at", "version", "^scores?$"), *_logged(rows, wanted)).collect()
+    mine = frame.filter(pl.col("version") == version.number)
+    found = _columns(version.score_profile.columns if version.score_profile else {}, _scores(mine), mine["at"])
+    found += _columns(wanted, declared_rows(frame, spec, wanted), frame["at"])
     return DriftReport(applied.name, version.number, since, until, frame.height, _alerts(found))
+
+
+def _logged(rows: pl.LazyFrame, columns: Collection[str]) -> list[str]:
+    known = set(rows.collect_schema())
+    return [ROW + name for name in columns if ROW + name in known]
 
 
 def column_drift(

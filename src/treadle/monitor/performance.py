@@ -48,8 +48,9 @@ def evaluate(
     """Measure the predictions answered in ``[since, until)``, by ``version`` or by all, as known at ``now``.
 
     The cohort is final once the horizon of its last prediction has passed, else partial; gates are held against final
-    ones. What comes later changes later measurements, never this one. ``champion`` holds another version's scores on
-    the same rows (in the order of ``cohorts.cohort``), for the comparisons among the gates, which stay open without it.
+    ones, and where no horizon is declared against what is labelled by now. What comes later changes later measurements,
+    never this one. ``champion`` holds another version's scores on the same rows (in the order of ``cohorts.cohort``), for
+    the comparisons among the gates, which stay open without it.
     ``classes`` gives the classes of each version that answered (multiclass).
     Raises InvalidInput for a span that has not come yet or is empty.
     """
@@ -74,7 +75,7 @@ def evaluate(
         censored=found.censored,
         metrics=measure_all(rows) if rows is not None else {},
     )
-    if not final or rows is None:
+    if rows is None or not (final or spec.horizon is None):
         return LiveEvaluation(evaluation, None)
     service = live_figures(log, spec.name, version, since, until)
     report = evaluate_gates(spec.gates, rows, champion, service=service, live=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -81,10 +81,15 @@ def as_declared(values: pl.Series, column: ColumnSpec) -> pl.Series:
     return values.cast(wanted, strict=False)
 
 
-def declared_rows(frame: pl.DataFrame, spec: ModelSpec) -> pl.DataFrame:
-    """The request's columns out of the log's ``row.<column>``, in their declared types; null where the log has none."""
+def declared_rows(frame: pl.DataFrame, spec: ModelSpec, only: Collection[str] | None = None) -> pl.DataFrame:
+    """The request's columns (or ``only`` some) out of the log's ``row.<column>``, in their declared types.
+
+    Null where the log has none.
+    """
     columns = []
     for column in spec.features_in:
+        if only is not None and column.name not in only:
+            continue
         name = ROW + column.name
         values = frame[name] if name in frame.columns else pl.Series(column.name, [None] * frame.height)
         columns.append(as_declared(values.alias(column.name), column))

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import polars as pl
 
 from treadle.domain.data import Finding
 from treadle.domain.errors import NotFound
-from treadle.domain.events import CohortEvaluated, Event, IncidentOpened, IncidentResolved, OutcomesCollected
+from treadle.domain.events import CohortEvaluated, Event, IncidentOpened, IncidentResolved
 from treadle.domain.models import AppliedModel
 from treadle.domain.monitoring import DriftReport, Incident, ServiceHealth
 from treadle.domain.versions import ModelVersion
@@ -28,13 +28,6 @@ from treadle.ports.predictions import JoinedLog, Outcomes, PredictionLog
 from treadle.ports.steps import Engine
 from treadle.ports.versions import Versions
 from treadle.spec.model_spec import ModelSpec
-
-COHORT = timedelta(days=14)
-"""How much matured traffic the live gates are held against."""
-DRIFT_WINDOW = timedelta(days=7)
-"""How much traffic is held against the training data; whole weeks, so that weekdays do not look like drift."""
-
-Say = Callable[[str], object]
 
 
 class MonitorService:
@@ -61,38 +54,6 @@ class MonitorService:
             engine=engine, blobs=blobs, log=log, outcomes=outcomes, joined=joined, versions=versions, clock=clock
         )
 
-    def watch(
-        self,
-        applied: AppliedModel,
-        version: ModelVersion,
-        since: datetime | None,
-        until: datetime,
-        say: Say | None = None,
-    ) -> OutcomesTaken:
-        """One round of everything for the champion ``version``, up to ``until``; done again, it changes nothing more.
-
-        Takes outcomes in, measures the matured cohort of the last ``COHORT`` (with gates) and what is still ripening,
-        holds the last ``DRIFT_WINDOW`` of requests against the training data, and measures the service since the last
-        round. The event of collected outcomes comes last: with it the round is over. Raises as
-        :meth:`collect_outcomes` does.
-        """
-        tell = say or (lambda _: None)
-        spec = ModelSpec.from_json(applied.spec_json)
-        tell("taking in outcomes")
-        taken = self.collect_outcomes(applied, since, until)
-        tell("measuring realised quality")
-        ripe = until - spec.horizon if spec.horizon is not None else until - COHORT
-        if spec.horizon is not None:
-            self.evaluate(applied, version.number, ripe - COHORT, ripe)
-        if ripe < until:
-            self.evaluate(applied, version.number, ripe, until)
-        tell("looking for drift")
-        self.drift(applied, version, until - DRIFT_WINDOW, until)
-        payload = OutcomesCollected(until, taken.received, taken.joined)
-        event = Event(applied.name, self._clock.now(), payload, once=f"{payload.kind}:{until.isoformat()}")
-        self.health(applied.name, since or until - spec.poll, until, events=(event,))
-        return taken
-
     def collect_outcomes(self, applied: AppliedModel, since: datetime | None, until: datetime) -> OutcomesTaken:
         """Pull what became known in ``(since, until]``, join it, and open or resolve an incident on unusable rows.
 
@@ -117,7 +78,8 @@ class MonitorService:
     ) -> LiveEvaluation:
         """Measure the cohort answered in ``[since, until)``, keep it with its event, and settle incidents.
 
-        Incidents follow the gates only where one ``version`` is meant. See :func:`performance.evaluate`.
+        A cohort without predictions is measured but not kept. Incidents follow the gates only where one ``version`` is
+        meant. See :func:`performance.evaluate`.
         """
         now = self._clock.now()
         found = evaluate(
@@ -143,7 +105,10 @@ class MonitorService:
         return found
 
     def drift(self, applied: AppliedModel, version: ModelVersion, since: datetime, until: datetime) -> DriftReport:
-        """Hold the requests of ``[since, until)`` against ``version``'s training data; keep it, settle incidents."""
+        """Hold the requests of ``[since, until)`` against ``version``'s training data; keep it, settle incidents.
+
+        A window without requests is not kept.
+        """
         now = self._clock.now()
         report = measure_drift(self._log, applied, version, since, until, now)
         if not report.rows:
@@ -153,16 +118,11 @@ class MonitorService:
         self._settle(applied.name, incidents.from_drift(history, self._standing(applied.name), now))
         return report
 
-    def health(
-        self, model: str, since: datetime, until: datetime, *, errors: int = 0, events: Sequence[Event] = ()
-    ) -> ServiceHealth:
-        """How the gateway fared in ``[since, until)``; ``errors`` are requests that were not answered.
-
-        ``events`` are written together with the measurement.
-        """
+    def health(self, model: str, since: datetime, until: datetime, *, errors: int = 0) -> ServiceHealth:
+        """How the gateway fared in ``[since, until)``; ``errors`` are requests that were not answered."""
         found = health(self._log, model, since, until, errors=errors)
+        self._measurements.put_health(found)
         self._settle(model, incidents.from_health(found, self._standing(model), self._clock.now()))
-        self._measurements.put_health(found, *events)
         return found
 
     def summary(self, model: str, by: str = "month") -> list[PeriodSummary]:

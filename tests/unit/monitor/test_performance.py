@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from treadle.domain.errors import InvalidInput, NotFound
-from treadle.domain.events import CohortEvaluated, OutcomesCollected
+from treadle.domain.events import CohortEvaluated
 from treadle.domain.gates import Verdict
 from treadle.domain.monitoring import Maturity
 from treadle.monitor.health import health, live_figures
@@ -193,20 +193,22 @@ def test_joined_frame_has_every_prediction_with_its_latest_label(world):
     assert service.joined_frame("flights", START - DAY, START).collect().height == 0
 
 
-def test_a_round_of_watching_measures_everything_and_says_so_last(world):
-    live_days(world, 20)
-    world.land("19-59", True, START + 19 * DAY)
-    now = START + 20 * DAY
-    said: list[str] = []
-    taken = world.at(now).service().watch(world.applied, world.versions.get("flights", 1), None, now, said.append)
-    assert taken.joined > 1000
-    assert {e.maturity for e in world.measurements.evaluated} == {Maturity.FINAL, Maturity.PARTIAL}
-    assert isinstance(world.measurements.events[-1].payload, OutcomesCollected)
-    assert world.measurements.fared[-1].predictions == 60
-    assert len(said) == 3
-    once = [event.once for event in world.measurements.events]
-    world.service().watch(world.applied, world.versions.get("flights", 1), None, now)
-    assert {event.once for event in world.measurements.events} == set(once)
+def test_a_cohort_without_predictions_is_not_kept(world):
+    found = world.at(START + 9 * DAY).service().evaluate(world.applied, 1, START, START + DAY)
+    assert (found.evaluation.predictions, found.report) == (0, None)
+    assert world.measurements.evaluated == world.measurements.events == []
+
+
+def test_without_a_horizon_nothing_is_final_or_censored_but_gates_are_held(world):
+    spec = ModelSpec.from_json(world.applied.spec_json)
+    world.applied = replace(world.applied, spec_json=replace(spec, horizon=None).to_json())
+    live_days(world, 10)
+    world.engine.world = world.engine.world[:-60]
+    collect(world, START + 10 * DAY)
+    found = world.service().evaluate(world.applied, 1, START, START + 10 * DAY)
+    assert found.evaluation.maturity is Maturity.PARTIAL
+    assert (found.evaluation.labelled, found.evaluation.censored) == (540, 0)
+    assert found.report.verdict is Verdict.PASS
 
 
 def test_classes_of_several_versions_are_brought_together():
