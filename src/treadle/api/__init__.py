@@ -1,0 +1,1 @@
+"""The HTTP control plane: wire -> service -> wire, and one map from errors to statuses."""

@@ -1,0 +1,1 @@
+"""What goes over the wire: the control plane's types (pydantic) and those of inference (msgspec)."""
