@@ -1,0 +1,1 @@
+"""Content-addressed bytes on local disk, in memory or in a bucket."""

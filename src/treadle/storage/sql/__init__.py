@@ -1,0 +1,1 @@
+"""Metadata in a SQL database; the way in is :class:`treadle.storage.sql.store.SqlStore`."""

@@ -1,0 +1,84 @@
+"""Transactions on one database, whichever system it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Insert, Table
+from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnection
+
+from treadle.domain import codec
+from treadle.domain.errors import CorruptData, TreadleError
+from treadle.storage.sql import dialects
+
+
+class Database:
+    """Opens transactions. May be shared by threads; every process opens its own."""
+
+    def __init__(self, url: str) -> None:
+        self.engine = dialects.open_engine(url)
+        self._writers = self.engine.execution_options(**{dialects.WRITES: True})
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction that only reads, and sees one state of the database."""
+        with self._explained(), self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that is committed at the end of the block, or rolled back where the block raises."""
+        with self._explained(), self._writers.begin() as connection:
+            yield connection
+
+    def insert_new(self, table: Table, *columns: str) -> Insert:
+        """An INSERT that leaves the row alone which already has the same values in ``columns``."""
+        return dialects.insert_new(self.engine.dialect, table, *columns)
+
+    def insert_or_set(self, table: Table, *columns: str, values: dict[str, Any]) -> Insert:
+        """An INSERT of ``values`` that updates the row which already has the same values in ``columns``."""
+        return dialects.insert_or_set(self.engine.dialect, table, *columns, values=values)
+
+    def make_durable(self) -> None:
+        """Bring everything committed so far to the disk itself."""
+        with self._explained(), self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            dialects.make_durable(connection)
+
+    def close(self) -> None:
+        """Let go of all connections."""
+        self.engine.dispose()
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        where = self.engine.url.render_as_string(hide_password=True)
+        try:
+            yield
+        except (OperationalError, NoConnection) as error:
+            raise TreadleError(
+                f"the database {where} cannot be used: {getattr(error, 'orig', None) or error}",
+                hint="see that its disk has room, that it may be written to and that no other program holds it locked",
+            ) from error
+        except DatabaseError as error:
+            if type(error) is not DatabaseError:
+                raise
+            raise CorruptData(
+                f"the database {where} is damaged: {error.orig}", hint="restore it from a backup"
+            ) from error
+
+
+def time_text(at: datetime) -> str:
+    """A time as it is kept in columns: ISO 8601 in UTC with microseconds, so that text sorts as time does.
+
+    Raises InvalidInput for a time without a zone.
+    """
+    text: str = codec.to_plain(at)
+    return text
+
+
+def text_time(text: str) -> datetime:
+    """The inverse of :func:`time_text`."""
+    return datetime.fromisoformat(text)
