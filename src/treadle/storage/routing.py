@@ -12,13 +12,13 @@ from pathlib import Path
 
 from treadle.domain import codec
 from treadle.domain.deployments import RoutingTable
-from treadle.domain.errors import CorruptData
+from treadle.domain.errors import CorruptData, InvalidInput
 
 LOOK_SECONDS = 0.005
 
 
 class FileRouting:
-    """``ports.Routing`` over a home: ``routing.json``, and ``gateways/<id>.json`` with ``id``, ``pid`` and ``revision``.
+    """``ports.Routing`` over a home: ``routing.json``, and ``gateways/<id>.json`` with id, pid and revision.
 
     A gateway writes its file when it starts (revision 0) and again after each table that it has loaded. Files of
     gateways whose process is gone are removed.
@@ -50,7 +50,7 @@ class FileRouting:
             return RoutingTable(0)
         try:
             return codec.loads(RoutingTable, text)
-        except ValueError as error:
+        except (ValueError, TypeError, InvalidInput) as error:
             raise CorruptData(
                 f"{self._path} is no routing table: {error}", hint="delete it and promote again"
             ) from error

@@ -1,9 +1,9 @@
 """Answered requests as a frame: one row a prediction, in the types that the model declares.
 
-The columns are those of ``ports.PredictionLog`` and ``shadow``. A declared column has the same type in every part: text
-String, int Int64, float Float64, bool Boolean, datetime Datetime in UTC, date Date. Where a value does not fit its
-declaration (a row answered under an earlier revision), that part's column takes the type of its values: nothing that was
-answered is lost.
+The columns are those of ``ports.PredictionLog`` and ``shadow``; ``score`` of a multiclass model is that of the most
+likely class. A declared column has the same type in every part: text String, int Int64, float Float64, bool Boolean,
+datetime Datetime in UTC, date Date. Where a value does not fit its declaration (a row answered under an earlier
+revision), that part's column takes the type of its values: nothing that was answered is lost.
 """
 
 from __future__ import annotations
@@ -30,11 +30,17 @@ _DECLARED: dict[str, pl.DataType] = {
     "date": pl.Date(),
 }
 _DECISIONS: dict[str, pl.DataType] = {"binary": pl.Boolean(), "multiclass": pl.String(), "regression": pl.Float64()}
+_HOLDS: dict[pl.DataType, set[type]] = {
+    pl.Boolean(): {bool},
+    pl.Int64(): {int},
+    pl.Float64(): {int, float},
+    pl.String(): {str},
+}
 _UNREADABLE = (TypeError, ValueError, OverflowError, InvalidInput, pl.exceptions.PolarsError)
 
 
 def predictions_frame(records: Sequence[PredictionRecord], spec: ModelSpec | None) -> pl.DataFrame:
-    """The rows of some answered requests of one model, in order. Without a declaration, types follow from the values."""
+    """The rows of one model's answered requests, in order. Without a declaration, types follow from the values."""
     features = _features(records)
     declared = {c.name: c for c in spec.features_in} if spec is not None else {}
     key = spec.key if spec is not None else None
@@ -68,23 +74,15 @@ def predictions_frame(records: Sequence[PredictionRecord], spec: ModelSpec | Non
 
 def typed(name: str, values: Sequence[Any], wanted: pl.DataType | None) -> pl.Series:
     """Values as a column of the wanted type if all of them fit it, else of a type that holds them all."""
-    if wanted is not None and (not isinstance(wanted, pl.Float64) or not any(isinstance(v, bool) for v in values)):
-        try:
-            return pl.Series(name, values, wanted, strict=not isinstance(wanted, pl.Float64))
-        except _UNREADABLE:
-            pass
     kinds = {type(value) for value in values if value is not None}
-    for holds, dtype in (
-        ({bool}, pl.Boolean()),
-        ({int}, pl.Int64()),
-        ({int, float}, pl.Float64()),
-        ({str}, pl.String()),
-    ):
-        if kinds <= holds:
-            try:
-                return pl.Series(name, values, dtype if kinds else wanted or pl.String(), strict=dtype != pl.Float64())
-            except _UNREADABLE:
-                break
+    if not kinds:
+        return pl.Series(name, values, wanted or pl.Null())
+    fitting = [dtype for dtype, holds in _HOLDS.items() if kinds <= holds]
+    for dtype in sorted(fitting, key=lambda dtype: dtype != wanted):
+        try:
+            return pl.Series(name, values, dtype, strict=dtype != pl.Float64())
+        except _UNREADABLE:
+            continue
     return pl.Series(name, [None if value is None else str(value) for value in values], pl.String)
 
 

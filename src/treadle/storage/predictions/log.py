@@ -1,7 +1,7 @@
 """The prediction log behind the gateways: WAL segments become Parquet, exactly once.
 
-A part is named by its segment and the offset it begins at, so that a recorder which was killed between writing a file and
-committing it writes the same file again. The manifest alone says which files count.
+A part is named by its segment and the offset it begins at, so that a recorder which was killed between writing a file
+and committing it writes the same file again. The manifest alone says which files count.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ Specs = Callable[[str], ModelSpec | None]
 class ParquetPredictionLog:
     """``ports.PredictionLog`` over a home: ``wal/<gateway>/*.wal`` in, ``predictions/<model>/<day>/*.parquet`` out.
 
-    The manifest is in ``store``; types, key and time follow from the model's newest applied declaration unless ``specs``
-    gives another. May be used by several threads and processes: one records at a time.
+    The manifest is in ``store``; types, key and time follow from the model's newest applied declaration unless
+    ``specs`` gives another. May be used by several threads and processes: one records at a time.
     """
 
     def __init__(self, home: Path, store: SqlStore, *, specs: Specs | None = None) -> None:

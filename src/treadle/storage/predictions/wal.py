@@ -1,10 +1,10 @@
 """The gateway's end of the prediction log: segments of framed records.
 
-A segment is a file ``<gateway>/<micros>-<pid>-<random>.wal``. It begins with a header, ``TREADLE-WAL-1\\n`` and a salt of
-8 random bytes; each record follows as its length (4 bytes, little-endian), the crc32 of salt, length and payload, and the
-payload: a msgpack array of the record's fields. The salt keeps a frame that a client put into its own data from ever
-being taken for a record. The writer holds an exclusive ``flock`` on the segment that it writes to; whoever can lock a
-segment knows that nobody will write to it any more. This module needs nothing but msgspec.
+A segment is a file ``<gateway>/<micros>-<pid>-<random>.wal``. It begins with a header, ``TREADLE-WAL-1\\n`` and a salt
+of 8 random bytes; each record follows as its length (4 bytes, little-endian), the crc32 of salt, length and payload,
+and the payload: a msgpack array of the record's fields. The salt keeps a frame that a client put into its own data
+from ever being taken for a record. The writer holds an exclusive ``flock`` on the segment that it writes to; whoever
+can lock a segment knows that nobody will write to it any more. This module needs nothing but msgspec.
 """
 
 from __future__ import annotations
