@@ -21,7 +21,7 @@ import uvicorn
 
 from treadle.app.clocks import clock_of
 from treadle.domain.deployments import ServedModel, ServedVersion
-from treadle.domain.errors import CorruptData
+from treadle.domain.errors import Conflict, CorruptData, TreadleError
 from treadle.ports.runtimes import Predictor
 from treadle.runtimes.onnx import OnnxPredictor, columns_of
 from treadle.runtimes.worker_client import WorkerPredictor
@@ -60,8 +60,11 @@ async def load(model: ServedModel, served: ServedVersion) -> Predictor:
 
 
 async def serve(home: Path, host: str, port: int, gateway: str) -> None:
-    """Answer requests until SIGTERM or SIGINT; then stop accepting, finish what is in flight, and close the log."""
-    listener = socket.create_server((host, port), family=_family(host), backlog=_BACKLOG)
+    """Answer requests until SIGTERM or SIGINT; then stop accepting, finish what is in flight, and close the log.
+
+    Raises Conflict where the port cannot be had.
+    """
+    listener = _listen(host, port)
     writer = WalWriter(home / "wal" / gateway)
     plane = DataPlane(writer, clock_of(home))
     app = GatewayApp(plane, version=_version())
@@ -117,8 +120,14 @@ async def _follow(watcher: RoutingWatcher, app: GatewayApp) -> None:
         await asyncio.gather(looked, following, return_exceptions=True)
 
 
-def _family(host: str) -> socket.AddressFamily:
-    return socket.AF_INET6 if ":" in host else socket.AF_INET
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        raise Conflict(
+            f"cannot listen on {host}, port {port}: {error.strerror or error}", hint="choose another with --port"
+        ) from error
 
 
 def _version() -> str:
@@ -143,8 +152,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--id", default="gateway-1", type=_gateway_id, help="this gateway's name among others")
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    with asyncio.Runner(loop_factory=_loop_factory) as runner:
-        runner.run(serve(given.home.resolve(), given.host, given.port, given.id))
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory) as runner:
+            runner.run(serve(given.home.resolve(), given.host, given.port, given.id))
+    except TreadleError as error:
+        logging.getLogger(__name__).error("%s", error)
+        return 2
     return 0
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from treadle.app.platform import Platform, open_platform
 from treadle.app.settings import settings
-from treadle.app.wiring import Platform, open_platform
 from treadle.domain.errors import InvalidInput
 from treadle.domain.gates import GateReport
 from treadle.domain.models import AppliedModel

@@ -13,9 +13,9 @@ from typing import Any
 
 from treadle.app.control import parse
 from treadle.app.loop_server import LoopServer, Operation
+from treadle.app.platform import Platform, open_platform
 from treadle.app.processes import die_with_parent
 from treadle.app.settings import Settings, settings
-from treadle.app.wiring import Platform, open_platform
 from treadle.domain import codec
 from treadle.domain.errors import InvalidInput
 from treadle.loop.activity import Activity

@@ -1,30 +1,27 @@
-"""The one place where ports meet adapters."""
+"""Where ports meet adapters: what every process rests on, and what the control plane needs; nothing that computes."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import treadle
 from treadle.api.loop_deploy import LoopDeploy
 from treadle.api.services import ControlServices
-from treadle.app.clocks import VirtualClock, clock_of
+from treadle.app.clocks import clock_of
 from treadle.app.loop_client import SocketLoopClient
 from treadle.app.settings import Settings, prepare_folders
-from treadle.deploy.routing import LocalFiles
 from treadle.domain.errors import NotFound
 from treadle.domain.models import CodeTree
 from treadle.engines.local.code import LocalCodeTrees
 from treadle.engines.local.engine import LocalEngine
 from treadle.engines.local.environments import UvEnvironments
 from treadle.loop.plan import PlanService
-from treadle.loop.stages import Stages
 from treadle.ports.clock import Clock
 from treadle.registry.service import RegistryService
-from treadle.storage.blobs.obstore import ObstoreBlobs
-from treadle.storage.routing import FileRouting
+from treadle.storage.blobs.obstore_blobs import ObstoreBlobs
 from treadle.storage.sql.store import SqlStore
 
 
@@ -55,33 +52,6 @@ class Ground:
         self.store.close()
 
 
-@dataclass(frozen=True)
-class Platform:
-    """Everything that the loop process, or a run without a server, works with."""
-
-    ground: Ground
-    stages: Stages
-
-    @property
-    def store(self) -> SqlStore:
-        """The metadata."""
-        return self.ground.store
-
-    @property
-    def clock(self) -> Clock:
-        """The home's clock."""
-        return self.ground.clock
-
-    @property
-    def virtual(self) -> bool:
-        """Whether time stands still until it is moved."""
-        return isinstance(self.ground.clock, VirtualClock)
-
-    def close(self) -> None:
-        """Let go of everything."""
-        self.ground.close()
-
-
 def open_ground(where: Settings, *, parallel: int = 2) -> Ground:
     """Open a home, made where it is not there yet."""
     prepare_folders(where)
@@ -91,54 +61,6 @@ def open_ground(where: Settings, *, parallel: int = 2) -> Ground:
     code_trees = LocalCodeTrees(where.home, blobs)
     engine = LocalEngine(where.home, environments, code_trees, blobs, store.steps, parallel=parallel)
     return Ground(where, store, blobs, environments, code_trees, engine, clock_of(where.home))
-
-
-def open_platform(where: Settings, *, parallel: int = 2) -> Platform:
-    """Open a home with the services of all stages."""
-    from treadle.data.service import DataService
-    from treadle.deploy.service import DeployService
-    from treadle.monitor.service import MonitorService
-    from treadle.runtimes.onnx import OnnxCompiler
-    from treadle.storage.predictions.joined import ParquetJoinedLog
-    from treadle.storage.predictions.log import ParquetPredictionLog
-    from treadle.storage.predictions.outcomes import ParquetOutcomes
-    from treadle.train.service import TrainService
-
-    ground = open_ground(where, parallel=parallel)
-    store, blobs, engine, clock = ground.store, ground.blobs, ground.engine, ground.clock
-    log = ParquetPredictionLog(where.home, store, schemas=declared_types(store))
-    files = LocalFiles(
-        blobs,
-        ground.environments,
-        ground.code_trees,
-        ground.tree_of,
-        run_folder=where.run_folder,
-        cache=where.home / "cache",
-    )
-    stages = Stages(
-        models=store.models,
-        events=store.events,
-        blobs=blobs,
-        environments=ground.environments,
-        code_trees=ground.code_trees,
-        log=log,
-        data=DataService(engine, blobs, store.snapshots),
-        train=TrainService(engine, ground.environments, blobs, store.runs, clock, OnnxCompiler()),
-        registry=RegistryService(store.versions, store.snapshots, store.runs, blobs, clock),
-        deploy=DeployService(store.deployments, FileRouting(where.home), store.versions, clock, files),
-        monitor=MonitorService(
-            engine=engine,
-            blobs=blobs,
-            log=log,
-            outcomes=ParquetOutcomes(where.home, store),
-            joined=ParquetJoinedLog(where.home, store),
-            measurements=store.measurements,
-            versions=store.versions,
-            clock=clock,
-        ),
-        clock=clock,
-    )
-    return Platform(ground, stages)
 
 
 def control_services(where: Settings, loop: SocketLoopClient) -> ControlServices:
@@ -206,16 +128,3 @@ def acknowledgements(where: Settings) -> Sequence[Mapping[str, Any]]:
         except (OSError, ValueError):
             continue
     return found
-
-
-def declared_types(store: SqlStore) -> Callable[[str], Mapping[str, str]]:
-    """For the prediction log's recorder: a model's column names and types; none for a model that is not known."""
-
-    def of(model: str) -> Mapping[str, str]:
-        try:
-            spec = json.loads(store.models.get(model).spec_json)
-        except NotFound:
-            return {}
-        return {column["name"]: column["type"] for column in spec["columns"]}
-
-    return of

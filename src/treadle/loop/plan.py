@@ -22,7 +22,7 @@ from treadle.ports.clock import Clock
 from treadle.ports.models import Models
 from treadle.ports.steps import CodeTrees, Engine, Environments, LogLine
 from treadle.spec.model_spec import ModelSpec
-from treadle.spec.script_metadata import parse as parse_header
+from treadle.spec.script_metadata import read_script_metadata
 
 DESCRIBE_TIMEOUT = timedelta(minutes=2)
 
@@ -103,7 +103,12 @@ class PlanService:
             text = bundle.files[bundle.entry].decode()
         except UnicodeDecodeError as error:
             raise InvalidInput(f"{bundle.entry} is not UTF-8 text: {error}", hint="save it as UTF-8") from error
-        header = parse_header(text, bundle.entry)
+        header = read_script_metadata(text, bundle.entry)
+        if header is None:
+            raise InvalidInput(
+                f"{bundle.entry} does not say what it depends on",
+                hint='begin it with "# /// script", a line "# dependencies = [...]" and "# ///" (PEP 723)',
+            )
         lock = self._environments.lock(header.requirements, header.requires_python)
         if log is not None:
             log(f"environment {lock.digest[:12]} (Python {lock.python})")

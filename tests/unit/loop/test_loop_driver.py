@@ -1,0 +1,182 @@
+"""The driver: turns, lanes, failures, a virtual clock."""
+
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from treadle.app.clocks import VirtualClock
+from treadle.domain import events as ev
+from treadle.domain.errors import InvalidInput
+from treadle.domain.gates import GateReport, Verdict
+from treadle.loop.decide import Command, Judge, Promote, RequestTraining, Train, Watch
+from treadle.loop.driver import Driver
+from treadle.spec.expressions import Age
+from treadle.spec.model_spec import ModelSpec
+from treadle.storage.sql.store import SqlStore
+
+T0 = datetime(2013, 3, 1, tzinfo=UTC)
+DAY = timedelta(days=1)
+SPEC = ModelSpec("m", "", "Row", (), "y", "binary", horizon=2 * DAY, triggers=(Age(30 * DAY),))
+
+
+class Scripted:
+    """Carries commands out by appending the events that they would end in."""
+
+    def __init__(self, store: SqlStore, clock: VirtualClock) -> None:
+        self.store = store
+        self.clock = clock
+        self.done: list[Command] = []
+        self.broken: dict[type, int] = {}
+        self.told: list[tuple[type, int]] = []
+        self.hold = threading.Event()
+        self.hold.set()
+
+    def execute(self, command: Command) -> None:
+        if self.broken.get(type(command), 0):
+            self.broken[type(command)] -= 1
+            raise OSError("no space left on device")
+        if isinstance(command, Train):
+            assert self.hold.wait(20)
+        self.done.append(command)
+        payload = self._payload(command)
+        self.store.events.append(ev.Event(command.model, self.clock.now(), payload))
+
+    def failed(self, command: Command, error: BaseException, tries: int) -> None:
+        self.told.append((type(command), tries))
+
+    def _payload(self, command: Command) -> ev.Payload:
+        match command:
+            case RequestTraining():
+                return ev.TrainingRequested(
+                    command.attempt, command.trigger, command.reason, command.as_of, command.revision
+                )
+            case Train(attempt=attempt):
+                return ev.VersionRegistered(attempt.id, int(attempt.id[-4:]), "run", "r", "a")
+            case Judge(version=version, champion=champion):
+                return ev.GatesEvaluated(version, champion, GateReport(Verdict.PASS, (), 9))
+            case Promote(version=version):
+                return ev.VersionPromoted(version, None, "")
+            case Watch(until=until):
+                return ev.OutcomesCollected(until, 0, 0)
+        raise AssertionError(command)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[SqlStore]:
+    opened = SqlStore(f"sqlite:///{tmp_path / 'home.db'}")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def clock(tmp_path: Path) -> Iterator[VirtualClock]:
+    made = VirtualClock(tmp_path / "clock")
+    made.set(T0)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def executor(store: SqlStore, clock: VirtualClock) -> Scripted:
+    return Scripted(store, clock)
+
+
+@pytest.fixture
+def driver(store: SqlStore, clock: VirtualClock, executor: Scripted) -> Iterator[Driver]:
+    made = Driver(store.events, lambda _model, _revision: SPEC, executor, clock)
+    yield made
+    made.stop()
+
+
+def apply(store: SqlStore, model: str = "m") -> None:
+    store.events.append(ev.Event(model, T0, ev.ModelApplied(1, "s", "c", "e")))
+
+
+def kinds(executor: Scripted) -> list[str]:
+    return [type(command).__name__ for command in executor.done]
+
+
+def test_settling_carries_a_new_model_to_its_first_champion(
+    store: SqlStore, driver: Driver, executor: Scripted
+) -> None:
+    apply(store)
+    driver.settle()
+    assert kinds(executor) == ["RequestTraining", "Train", "Judge", "Promote"]
+    assert driver.state.models["m"].champion == 1
+    assert driver.busy == []
+
+
+def test_a_driver_that_starts_anew_knows_what_the_one_before_knew(
+    store: SqlStore, driver: Driver, executor: Scripted, clock: VirtualClock
+) -> None:
+    apply(store)
+    driver.settle()
+    again = Driver(store.events, lambda _model, _revision: SPEC, executor, clock)
+    again.settle()
+    again.stop()
+    assert again.state == driver.state
+    assert kinds(executor) == ["RequestTraining", "Train", "Judge", "Promote"]
+
+
+def test_advancing_stops_at_every_poll_and_at_the_age(
+    store: SqlStore, driver: Driver, executor: Scripted, clock: VirtualClock
+) -> None:
+    apply(store)
+    told: list[datetime] = []
+    driver.advance(T0 + 31 * DAY, told.append)
+    watched = [command for command in executor.done if isinstance(command, Watch)]
+    assert [w.until for w in watched] == [T0 + n * DAY for n in range(1, 32)]
+    asked = [command for command in executor.done if isinstance(command, RequestTraining)]
+    assert [(a.trigger, a.as_of) for a in asked] == [("first", T0), ("age", T0 + 30 * DAY)]
+    assert clock.now() == told[-1] == T0 + 31 * DAY
+
+
+def test_time_goes_on_and_never_back(store: SqlStore, driver: Driver) -> None:
+    apply(store)
+    driver.advance(T0 + DAY)
+    with pytest.raises(InvalidInput, match="has passed"):
+        driver.advance(T0)
+
+
+def test_a_failing_command_is_set_aside_told_of_and_tried_again(
+    store: SqlStore, driver: Driver, executor: Scripted
+) -> None:
+    executor.broken[Train] = 1
+    apply(store)
+    driver.settle()
+    assert kinds(executor) == ["RequestTraining"]
+    assert executor.told == [(Train, 1)]
+    thread = threading.Thread(target=driver.run, daemon=True)
+    thread.start()
+    try:
+        for _ in range(400):
+            if "Promote" in kinds(executor):
+                break
+            threading.Event().wait(0.05)
+    finally:
+        driver.stop()
+        thread.join(10)
+    assert kinds(executor)[-1] == "Promote"
+
+
+def test_a_model_that_trains_does_not_hold_up_another_or_its_own_watch(
+    store: SqlStore, driver: Driver, executor: Scripted, clock: VirtualClock
+) -> None:
+    apply(store)
+    driver.settle()
+    clock.set(T0 + 30 * DAY)
+    executor.hold.clear()
+    apply(store, "n")
+    for _ in range(200):
+        driver.turn()
+        if set(driver.busy) == {"m:train", "n:train"}:
+            break
+        threading.Event().wait(0.02)
+    assert set(driver.busy) == {"m:train", "n:train"}
+    assert any(isinstance(command, Watch) and command.model == "m" for command in executor.done)
+    executor.hold.set()
+    driver.settle()
+    assert driver.state.models["n"].champion == 1
