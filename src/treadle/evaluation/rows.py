@@ -87,7 +87,7 @@ class ScoredRows:
 
     @cached_property
     def blocks(self) -> Blocks:
-        """UTC days of ``time`` (hours for fewer than three days), or chunks of rows without a time column."""
+        """UTC days of ``time`` (hours or chunks for fewer than three days), independent rows without a time column."""
         if "time" not in self.frame.columns:
             return Blocks.of_rows(self.rows)
         time = self.frame["time"]

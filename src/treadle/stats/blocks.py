@@ -24,10 +24,10 @@ FEWEST_DAYS = 3
 
 @dataclass(frozen=True, eq=False)
 class Blocks:
-    """The block of each row: ``codes`` (n,) in ``0..count-1``. ``unit`` is ``day``, ``hour`` or ``rows``.
+    """The block of each row: ``codes`` (n,) in ``0..count-1``.
 
-    ``rows`` means that there was no time to block by: rows are held to be independent, and the blocks are chunks of
-    neighbouring rows.
+    ``unit`` is ``day``, ``hour``, ``chunk`` (of neighbours in time, where there are too few of those) or ``rows``: there
+    was no time to block by, rows are held to be independent, and the blocks are mere chunks of rows.
     """
 
     codes: Ints
@@ -52,7 +52,7 @@ class Blocks:
         rank = np.empty(times.size, np.int64)
         rank[np.argsort(times, kind="stable")] = np.arange(times.size)
         chunks = Blocks.of_rows(times.size)
-        return Blocks(chunks.codes[rank], chunks.count, "rows")
+        return Blocks(chunks.codes[rank], chunks.count, "chunk")
 
     @staticmethod
     def of_rows(rows: int, count: int = ROW_CHUNKS) -> Blocks:

@@ -25,13 +25,13 @@ from treadle.stats.blocks import Floats, Ints
 MOST_BINS = 128
 TOP = 200
 _DEPTH = 40
-_LARGEST = 1e300
+_LARGEST = 1e150
 
 
 def describe_numbers(name: str, values: Floats, missing: int = 0, kind: str = "number") -> ColumnProfile:
     """Profile of a column of numbers, or of times in UTC seconds (``kind="time"``).
 
-    ``values`` (n,) are those present, ``missing`` counts the others; values that are not finite, or beyond 1e300, count
+    ``values`` (n,) are those present, ``missing`` counts the others; values that are not finite, or beyond 1e150, count
     as missing.
     ``variance`` is that of the rows themselves (divided by n).
     """
@@ -193,7 +193,7 @@ class _Dyadic:
 
 def _finest(magnitude: float) -> int:
     """The smallest exponent allowed for values up to ``magnitude``; their keys stay below 2^41."""
-    return max(math.frexp(magnitude)[1] - _DEPTH, -1000) if magnitude > 0 else -_DEPTH
+    return max(math.frexp(magnitude)[1] - _DEPTH, -1000) if magnitude > 0 else -1000
 
 
 def _fitting(keys: Ints) -> int:
@@ -212,7 +212,8 @@ def _fitting(keys: Ints) -> int:
 
 def _histogram(ordered: Floats) -> tuple[Bin, ...]:
     exponent = _finest(max(abs(float(ordered[0])), abs(float(ordered[-1]))))
-    keys = np.floor(np.ldexp(ordered, -exponent)).astype(np.int64)
+    scaled = np.ldexp(ordered, -exponent)
+    keys = np.where((scaled == 0) & (ordered < 0), -1, np.floor(scaled)).astype(np.int64)  # tiny ones underflow
     shift = _fitting(keys)
     ones = _Dyadic(exponent + shift, keys >> shift, np.zeros(0, np.int64))
     starts = np.flatnonzero(np.append(True, ones.keys[1:] != ones.keys[:-1]))
