@@ -26,8 +26,8 @@ FEWEST_DAYS = 3
 class Blocks:
     """The block of each row: ``codes`` (n,) in ``0..count-1``.
 
-    ``unit`` is ``day``, ``hour``, ``chunk`` (of neighbours in time, where there are too few of those) or ``rows``: there
-    was no time to block by, rows are held to be independent, and the blocks are mere chunks of rows.
+    ``unit`` is ``day``, ``hour``, ``chunk`` (of neighbours in time, where there are too few of those) or ``rows``:
+    there was no time to block by, rows are held to be independent, and the blocks are mere chunks of rows.
     """
 
     codes: Ints
