@@ -14,7 +14,7 @@ import polars as pl
 from treadle.domain.errors import StepCancelled, StepFailed, StepTimedOut
 from treadle.domain.steps import StepKind, StepRequest
 from treadle.domain.versions import ModelVersion
-from treadle.monitor.reading import ROW, TIME, as_declared, declared_rows, read_blob, sliced_columns
+from treadle.monitor.reading import ROW, TIME, as_declared, declared_rows, read_blob, sliced_columns, together
 from treadle.ports.blobs import Blobs
 from treadle.ports.steps import Engine
 from treadle.ports.versions import Versions
@@ -33,10 +33,8 @@ def joined_rows(
     Worth is computed by the code of the version that answered. Where that code raises, worth is null and the failure
     is logged; a step that timed out or was cancelled raises, and the join is tried again later.
     """
-    answered = pl.concat(
-        [_answered(str(part), rows) for (part,), rows in matched.group_by("part", maintain_order=True)],
-        how="diagonal_relaxed",
-    )
+    parts = [_answered(str(part), rows) for (part,), rows in matched.group_by("part", maintain_order=True)]
+    answered = together([part.lazy() for part in parts], [part.schema for part in parts]).collect()
     rows = pl.concat(
         [
             _with_worth(group, versions.get(spec.name, int(number)), engine, blobs)

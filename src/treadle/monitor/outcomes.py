@@ -221,7 +221,8 @@ class OutcomeTaker:
         schema = {"prediction_id": pl.String(), "key": pl.String(), "at": TIME}
 
         def read(path: str) -> pl.DataFrame:
-            return _columns(path, schema).with_columns(pl.lit(path).alias("part"))
+            index = _columns(path, {**schema, "shadow": pl.Boolean()}).filter(~pl.col("shadow").fill_null(value=False))
+            return index.drop("shadow").with_columns(pl.lit(path).alias("part"))
 
         cache = self._index.setdefault(spec.name, PartCache(read))
         parts = self._log.parts(spec.name, since)

@@ -49,8 +49,8 @@ def evaluate(
 
     The cohort is final once the horizon of its last prediction has passed, else partial; gates are held against final
     ones, and where no horizon is declared against what is labelled by now. What comes later changes later measurements,
-    never this one. ``champion`` holds another version's scores on the same rows (in the order of ``cohorts.cohort``), for
-    the comparisons among the gates, which stay open without it.
+    never this one. ``champion`` holds the scores of another version on the same rows, as ``cohorts.cohort`` orders
+    them, for the comparisons among the gates, which stay open without it.
     ``classes`` gives the classes of each version that answered (multiclass).
     Raises InvalidInput for a span that has not come yet or is empty.
     """

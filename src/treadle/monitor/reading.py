@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import threading
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -50,9 +51,28 @@ class PartCache:
 
 
 def scan(paths: Iterable[str]) -> pl.LazyFrame | None:
-    """All rows of some Parquet files; a column that some lack is null there. None where there is no file."""
-    frames = [pl.scan_parquet(path) for path in dict.fromkeys(paths)]
-    return pl.concat(frames, how="diagonal_relaxed") if frames else None
+    """All rows of some Parquet files, as :func:`together` puts them. None where there is no file."""
+    names = list(dict.fromkeys(paths))
+    if not names:
+        return None
+    schemas = [_schema(name) for name in names]
+    if all(schema == schemas[0] for schema in schemas):
+        return pl.scan_parquet(names)
+    return together([pl.scan_parquet(name) for name in names], schemas)
+
+
+def together(frames: Sequence[pl.LazyFrame], schemas: Sequence[Mapping[str, pl.DataType]]) -> pl.LazyFrame:
+    """Frames one below the other. A column that some lack is null there; one of differing kinds becomes text."""
+    kinds: dict[str, set[pl.DataType]] = {}
+    for schema in schemas:
+        for name, kind in schema.items():
+            kinds.setdefault(name, set()).add(kind)
+    mixed = [name for name, seen in kinds.items() if not _fit(seen - {pl.Null()})]
+    as_text = [
+        frame.with_columns(pl.col(name).cast(pl.String) for name in mixed if name in schema)
+        for frame, schema in zip(frames, schemas, strict=True)
+    ]
+    return pl.concat(as_text, how="diagonal_relaxed")
 
 
 def read_blob(blobs: Blobs, digest: str) -> pl.DataFrame:
@@ -101,6 +121,16 @@ def sliced_columns(spec: ModelSpec) -> tuple[str, ...]:
     conditions = [*spec.gates, *(t.expression for t in spec.triggers if isinstance(t, When))]
     named = {column for condition in conditions for column in _columns(condition)}
     return tuple(c.name for c in spec.features_in if c.slice or c.name in named)
+
+
+@functools.lru_cache(maxsize=4096)
+def _schema(path: str) -> dict[str, pl.DataType]:
+    """The columns of a file; parts never change."""
+    return pl.read_parquet_schema(path)
+
+
+def _fit(kinds: set[pl.DataType]) -> bool:
+    return len(kinds) < 2 or all(kind.is_numeric() for kind in kinds)
 
 
 def _columns(expression: Expression) -> set[str]:

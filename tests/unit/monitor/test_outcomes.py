@@ -191,3 +191,21 @@ def test_a_keyless_model_takes_prediction_ids_alone(world):
     records = [{"key": "a", "label": True}, {"prediction_id": "id", "label": True}]
     answers = world.at(START + DAY).service().push_outcomes(model, records)
     assert [a.status for a in answers] == ["invalid", "joined"]
+
+
+def test_parts_of_differing_types_are_read_together_and_mirrored_answers_left_out(world):
+    world.log.answer([{"key": "a", "at": START, "score": 0.9, "distance": 100.0}])
+    world.log.answer([{"key": "b", "at": START, "score": 0.9, "distance": "far"}])
+    world.log.answer([{"key": "a", "at": START + HOUR, "score": 0.1}])
+    mirrored = world.log.kept[2].path
+    pl.read_parquet(mirrored).with_columns(shadow=pl.lit(value=True)).write_parquet(mirrored)
+    for key in "ab":
+        world.land(key, True, START + 2 * HOUR)
+    world.at(START + 9 * DAY).service().collect_outcomes(world.applied, START, START + DAY)
+    assert world.joined.rows().sort("key")["score"].to_list() == [0.9, 0.9]
+    found = world.service().evaluate(world.applied, 1, START, START + DAY)
+    assert (found.evaluation.predictions, found.evaluation.labelled) == (2, 2)
+    assert world.service().joined_frame("flights", START, START + DAY).collect()["row.distance"].to_list() == [
+        "100.0",
+        "far",
+    ]
