@@ -200,16 +200,16 @@ class Client:
         """What time it is to the loop."""
         return _read(records.ClockReading, self._get("/clock"))
 
-    def advance(self, to: datetime, *, told: Callable[[dict[str, Any]], None] = lambda _line: None) -> datetime:
-        """Move a virtual clock on and return where it stands, once the loop is at rest there.
+    def advance(self, to: datetime) -> Iterator[dict[str, Any]]:
+        """Move a virtual clock: yields what happens on the way (``now``, ``doing``, ``waiting``), and at last
+        ``{"done": true, "now": ...}`` once the loop is at rest there.
 
-        ``told`` gets what happens on the way as plain data (``now``, ``doing``, ``waiting``). Raises InvalidInput on a
-        wall clock or for a time that has passed.
+        Nothing is asked before the first line is. Raises InvalidInput on a wall clock or for a time that has passed.
         """
         for line in self._lines("/clock/advance", {"to": to}):
+            yield line
             if line.get("done"):
-                return cast("datetime", codec.from_plain(datetime, line["now"]))
-            told(line)
+                return
         raise _broken_off()
 
     def predict(self, model: str, rows: Any) -> records.Predictions:
