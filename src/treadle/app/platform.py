@@ -71,7 +71,7 @@ def open_platform(where: Settings, *, parallel: int = 2) -> Platform:
         code_trees=ground.code_trees,
         log=log,
         data=DataService(engine, blobs, store.snapshots),
-        train=TrainService(engine, ground.environments, blobs, store.runs, clock, OnnxCompiler()),
+        train=TrainService(engine, ground.environments, blobs, store.runs, clock, compiler=OnnxCompiler()),
         registry=RegistryService(store.versions, store.snapshots, store.runs, blobs, clock),
         deploy=DeployService(store.deployments, FileRouting(where.home), store.versions, clock, files),
         monitor=MonitorService(

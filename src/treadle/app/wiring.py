@@ -15,7 +15,7 @@ from treadle.app.loop_client import SocketLoopClient
 from treadle.app.settings import Settings, prepare_folders
 from treadle.domain.errors import NotFound
 from treadle.domain.models import CodeTree
-from treadle.engines.local.code import LocalCodeTrees
+from treadle.engines.local.code_trees import LocalCodeTrees
 from treadle.engines.local.engine import LocalEngine
 from treadle.engines.local.environments import UvEnvironments
 from treadle.loop.plan import PlanService

@@ -30,6 +30,7 @@ class StageExecutor:
         self._stages = stages
         self._activity = activity
         self._cancel = cancel
+        self._failing: set[tuple[str, str]] = set()
 
     def execute(self, command: Command) -> None:
         """Carry a command out; see :class:`treadle.loop.driver.Executor`."""
@@ -49,7 +50,10 @@ class StageExecutor:
                 case Watch():
                     self._watch(command)
                 case RollBack():
-                    self._stages.deploy.rollback(command.model, command.reason, "loop", to=command.to)
+                    self._stages.deploy.rollback(
+                        command.model, command.reason, "loop", to=command.to, version=command.version
+                    )
+            self._recovered(command)
         finally:
             self._activity.end(command.model, command.lane)
 
@@ -57,7 +61,14 @@ class StageExecutor:
         """Make an unexpected failure visible as an incident once it has happened twice."""
         if tries >= 2:
             what = type(command).__name__
+            self._failing.add((command.model, what))
             self._stages.monitor.report_failure(command.model, what, str(error), tries)
+
+    def _recovered(self, command: Command) -> None:
+        what = (command.model, type(command).__name__)
+        if what in self._failing:
+            self._stages.monitor.report_recovery(*what)
+            self._failing.discard(what)
 
     def _event(self, model: str, payload: TrainingRequested | TrainingFailed | VersionRefused, once: str) -> None:
         self._stages.events.append(Event(model, self._stages.clock.now(), payload, once=once))
@@ -111,7 +122,8 @@ class StageExecutor:
             cancel=self._cancel,
         )
         champion = stages.deploy.deployment(command.model).champion
-        stages.registry.register(applied, trained, attempt.id, attempt.as_of, champion)
+        version = stages.registry.register(applied, trained, attempt.id, attempt.as_of, champion)
+        stages.monitor.report_training_success(command.model, version.number)
 
     def _judge(self, command: Judge) -> None:
         say = partial(self._activity.update, command.model, command.lane)

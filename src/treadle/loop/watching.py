@@ -33,13 +33,8 @@ def watch(
     Doing it twice changes nothing.
     """
     spec = ModelSpec.from_json(applied.spec_json)
-    say("recording predictions")
-    stages.log.record()
-    received = joined = 0
-    if spec.outcomes is not None:
-        say("taking in outcomes")
-        taken = stages.monitor.collect_outcomes(applied, since, until)
-        received, joined = taken.received, taken.joined
+    say("taking in outcomes")
+    taken = stages.monitor.collect_outcomes(applied, since, until)
     begin, end = live_cohort(stages, spec, until)
     if begin < end:
         say("measuring realised quality")
@@ -49,7 +44,7 @@ def watch(
     if due_for_drift(since, until):
         say("measuring drift")
         stages.monitor.drift(applied, version, until - DRIFT_WINDOW, until)
-    payload = OutcomesCollected(until, received, joined)
+    payload = OutcomesCollected(until, taken.received, taken.joined)
     stages.events.append(Event(spec.name, stages.clock.now(), payload, once=f"{payload.kind}:{until.isoformat()}"))
 
 
