@@ -16,6 +16,7 @@ Nothing is ever pickled. :func:`encode` and :func:`decoding` do no input or outp
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import struct
@@ -99,10 +100,10 @@ def decoding() -> Generator[int, bytes, Message]:
         raise CorruptData(f"a message's header is no JSON: {error}") from error
     if not isinstance(header, dict):
         raise CorruptData("a message's header is no JSON object")
-    buffers = []
+    buffers: tuple[bytes, ...] = ()
     for size in sizes:
-        buffers.append((yield size) if size else b"")
-    return Message(header, tuple(buffers))
+        buffers += ((yield size) if size else b"",)
+    return Message(header, buffers)
 
 
 async def receive_async(reader: Reader) -> Message | None:
@@ -199,10 +200,8 @@ class Channel:
 
     def close(self) -> None:
         """Close the connection; the other side then reads its end."""
-        try:
+        with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
         self._socket.close()
 
 
