@@ -42,7 +42,7 @@ class SnapshotStore:
             for chunk in snapshot.chunks
         }
         chunks = tuple(self._chunk(name, part, known) for name, part in partitions(frame, spec.time))
-        schema = {name: str(dtype) for name, dtype in frame.schema.items()}
+        schema = {name: _declared(dtype) for name, dtype in frame.schema.items()}
         times = frame.get_column(spec.time) if spec.time is not None and frame.height else None
         snapshot = Snapshot(
             digest=codec.digest({"schema": schema, "chunks": [(c.partition, c.content_digest) for c in chunks]}),
@@ -66,7 +66,7 @@ class SnapshotStore:
         Raises NotFound for a blob that is gone, CorruptData where rows are not those of the record.
         """
         if not snapshot.chunks:
-            return pl.DataFrame(schema={name: _dtype(text) for name, text in snapshot.schema.items()})
+            return pl.DataFrame(schema={name: DTYPES[declared] for name, declared in snapshot.schema.items()})
         frame = pl.concat([read(self._blobs, chunk.blob) for chunk in snapshot.chunks], rechunk=False)
         if frame.height != snapshot.rows:
             raise CorruptData(
@@ -122,13 +122,13 @@ def partitions(frame: pl.DataFrame, time: str | None) -> Iterator[tuple[str, pl.
 def content_digest(frame: pl.DataFrame) -> str:
     """The sha256 of names, types and values, whatever wrote, cut or compressed them.
 
-    For each column in turn: its name, type and length, a bit per row that tells of missing values, and the values
-    in little-endian order (missing ones as zero; text as byte lengths and then UTF-8; booleans as bits; minus zero
-    as zero).
+    For each column in turn: its name, declared type and length, a bit per row that tells of missing values, and the
+    values in little-endian order (missing ones as zero; text as byte lengths and then UTF-8; booleans as bits; minus
+    zero as zero).
     """
     state = hashlib.sha256()
     for series in frame.iter_columns():
-        state.update(f"{series.name}\0{series.dtype}\0{len(series)}\0".encode())
+        state.update(f"{series.name}\0{_declared(series.dtype)}\0{len(series)}\0".encode())
         missing = series.is_null()
         state.update(np.packbits(missing.to_numpy()).data)
         for part in _canonical(series):
@@ -164,5 +164,6 @@ def read(blobs: Blobs, digest: str) -> pl.DataFrame:
     return pl.read_parquet(path if path is not None else io.BytesIO(blobs.get(digest)))
 
 
-def _dtype(text: str) -> pl.DataType:
-    return next(dtype for dtype in DTYPES.values() if str(dtype) == text)
+def _declared(dtype: pl.DataType) -> str:
+    """The declared name of a conformed column's type."""
+    return next(name for name, known in DTYPES.items() if known == dtype)

@@ -1,8 +1,9 @@
-"""An engine double that runs scripted steps in this process."""
+"""An engine double that runs scripted steps, or the real ones of a model file, in this process."""
 
 from __future__ import annotations
 
 import tempfile
+import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -13,6 +14,8 @@ from treadle.domain.errors import StepCancelled, StepFailed, TreadleError
 from treadle.domain.steps import StepKind, StepRequest, StepResult
 from treadle.ports.blobs import Blobs
 from treadle.ports.steps import Cancel, LogLine, Report
+from treadle.runner import steps
+from treadle.runner.loading import CodeLoader
 
 Step = Callable[[StepRequest, Path, Report], Any]
 """One step: reads its input files in a folder, writes its output files there, answers its value."""
@@ -86,3 +89,18 @@ class ScriptedEngine:
             made = sorted(path for path in folder.iterdir() if path.name not in request.inputs)
             outputs = {path.name: self._blobs.put_file(path) for path in made}
         return StepResult(request.key, outputs, value, time.perf_counter() - started)
+
+
+def real_steps(folder: Path, entry: str) -> dict[StepKind, Step]:
+    """A script that runs the steps of a model file in this process, which must have what the file imports.
+
+    One step runs at a time, since they share the interpreter's module table.
+    """
+    loader, alone = CodeLoader(), threading.Lock()
+
+    def run(request: StepRequest, work: Path, report: Report) -> Any:
+        with alone:
+            loaded = loader.load(request.code, folder, entry)
+            return steps.run(request.kind, steps.Step(loaded, work, request.arguments, request.seed, report))
+
+    return dict.fromkeys(StepKind, run)

@@ -65,10 +65,8 @@ class ModelCompiler:
         Raises StepCancelled alone.
         """
         compiler, reason = self._compiler, hindrance(spec, lock)
-        if compiler is None:
-            reason = "this server has no ONNX runtime"
         if compiler is None or reason:
-            return _python(spec, reason, log)
+            return _python(spec, reason or "this server has no ONNX runtime", log)
         sample = sample_rows(spec, rows)
         try:
             environment = self._environment(lock, log)

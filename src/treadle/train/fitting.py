@@ -10,6 +10,7 @@ from typing import Protocol
 
 import polars as pl
 
+from treadle.domain.errors import StepFailed
 from treadle.domain.steps import StepKind, StepResult
 from treadle.ports.blobs import Blobs
 from treadle.ports.steps import Cancel, Engine, LogLine, Report
@@ -112,15 +113,22 @@ class Fitter:
             for rows in (self.validation, self.test):
                 self._worth[rows] = pool.submit(self.scorer.worths, code, rows)
 
-    def fit(self, params: Params, report: Report | None = None) -> Fitted:
+    def fit(self, params: Params) -> Fitted:
         """Fit on training rows and measure on validation rows. Raises StepFailed, StepCancelled."""
+        step = self._fit(params, None)
+        if MODEL not in step.outputs or _pruned(step):
+            raise StepFailed(
+                f"the train function of model {self._spec.name!r} ended early though nobody asked it to",
+                hint="raise TrialPruned only where trial.should_prune() is true",
+            )
+        return self._measured(params, step)
+
+    def _fit(self, params: Params, report: Report | None) -> StepResult:
         inputs = {TRAIN: self._train, VALIDATION: self.validation}
         request = self._code.request(StepKind.FIT, inputs, {"params": dict(params)}, seed=self._seed)
-        step = self._engine.run(request, log=self._log, report=report, cancel=self._stop)
-        return self.measured(params, step)
+        return self._engine.run(request, log=self._log, report=report, cancel=self._stop)
 
-    def measured(self, params: Params, step: StepResult) -> Fitted:
-        """What a FIT step made, measured on validation rows."""
+    def _measured(self, params: Params, step: StepResult) -> Fitted:
         model = step.outputs[MODEL]
         scores, classes = self.scorer.scores(self._code, model, self.validation)
         threshold, metrics, objective = self.measure(scores, classes)
@@ -139,8 +147,11 @@ class Fitter:
 
     def trial(self, params: Params, report: Report) -> Measured:
         """One trial of a search; see :data:`treadle.train.tuning.Measure`."""
-        fitted = self.fit(params, report)
-        return Measured(fitted.objective, fitted.metrics, fitted.step.seconds)
+        step = self._fit(params, report)
+        if MODEL not in step.outputs:
+            return Measured(None, {}, step.seconds, pruned=True)
+        fitted = self._measured(params, step)
+        return Measured(fitted.objective, fitted.metrics, step.seconds, pruned=_pruned(step))
 
     def tested(self, fitted: Fitted) -> tuple[pl.DataFrame, tuple[str, ...]]:
         """The test rows with scores, decisions and worth, and the classes of the scores."""
@@ -161,3 +172,7 @@ class Fitter:
 
     def _worth_of(self, rows: str) -> pl.DataFrame | None:
         return self._worth[rows].result() if rows in self._worth else None
+
+
+def _pruned(step: StepResult) -> bool:
+    return bool((step.value or {}).get("pruned"))

@@ -32,11 +32,15 @@ STARTUP_TRIALS = 5
 
 @dataclass(frozen=True)
 class Measured:
-    """What one set of parameters reached on validation rows; ``objective`` is None where it could not be measured."""
+    """What one set of parameters reached on validation rows; ``objective`` is None where it could not be measured.
+
+    ``pruned`` ones ended early, and are no candidates.
+    """
 
     objective: float | None
     metrics: dict[str, float]
     seconds: float
+    pruned: bool = False
 
 
 Measure = Callable[[Params, Report], Measured]
@@ -155,10 +159,13 @@ def _try(study: _Study, number: int, measure: Measure, runs: Runs, clock: Clock)
         tags={"trial": str(number)},
     )
     runs.create(run)
-    pruned = False
+    pruned, reported = False, set[int]()
 
     def report(step: int, value: float) -> bool:
         nonlocal pruned
+        if step in reported:
+            return pruned
+        reported.add(step)
         trial.report(value, step)
         runs.log(run.id, metrics=[MetricPoint(INTERMEDIATE, value, step, clock.now())])
         pruned = pruned or trial.should_prune()
@@ -173,9 +180,10 @@ def _try(study: _Study, number: int, measure: Measure, runs: Runs, clock: Clock)
         raise
     except (StepFailed, InvalidInput) as error:
         failure = error.message
+    pruned = pruned or measured.pruned
     if failure is None and measured.objective is None and not pruned:
         failure = "the objective could not be measured on validation rows"
-    state = "pruned" if pruned else "failed" if failure is not None else "complete"
+    state = "failed" if failure is not None else "pruned" if pruned else "complete"
     study.tell(trial, measured.objective, state)
     ended = _ended(run, state, measured, clock)
     points = [MetricPoint(key, value, 0, clock.now()) for key, value in ended.metrics.items()]
