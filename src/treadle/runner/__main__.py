@@ -20,11 +20,12 @@ def main(arguments: Sequence[str]) -> int:
     where = steps.add_mutually_exclusive_group(required=True)
     where.add_argument("--fd", type=int, help="an inherited connection's descriptor")
     where.add_argument("--socket", help="a Unix socket at which the engine listens")
+    steps.add_argument("--lifeline", type=int, default=None, help="an inherited socket; the process dies with its peer")
     steps.add_argument("--memory", type=int, default=None, help="address space that the process may use, in bytes")
     options = parser.parse_args(list(arguments))
     server = importlib.import_module("treadle.runner.step_server")
     if options.fd is not None:
-        server.serve(options.fd, options.memory)
+        server.serve(options.fd, options.lifeline, options.memory)
     else:
         server.serve_at(options.socket, options.memory)
     return 0

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
+import fcntl
 import os
 import resource
 import select
@@ -11,19 +10,20 @@ import signal
 import sys
 import threading
 
-_PR_SET_PDEATHSIG = 1
 _POLL_RDHUP = getattr(select, "POLLRDHUP", 0)
 
 
-def die_with_parent(connection: int) -> None:
-    """Kill this process's whole group when the other end of ``connection`` (a socket's descriptor) is gone.
+def die_with_parent(lifeline: int) -> None:
+    """Kill this process's whole group, which it must lead, when the other end of ``lifeline`` is closed.
 
-    On Linux the kernel also kills this process when the thread that started it ends. The process must lead its group.
+    ``lifeline`` is one end of a socket pair over which nothing is ever sent; the parent holds the other end. On Linux
+    the kernel does it, whatever the process is busy with; elsewhere a thread does, when the interpreter lets it run.
     """
     if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    threading.Thread(target=_watch, args=(connection,), name="parent", daemon=True).start()
+        fcntl.fcntl(lifeline, fcntl.F_SETOWN, -os.getpid())
+        fcntl.fcntl(lifeline, fcntl.F_SETSIG, signal.SIGKILL)
+        fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
+    threading.Thread(target=_watch, args=(lifeline,), name="lifeline", daemon=True).start()
 
 
 def limit_memory(limit: int | None) -> None:
@@ -39,9 +39,9 @@ def end_group() -> None:
     os._exit(1)
 
 
-def _watch(connection: int) -> None:
+def _watch(lifeline: int) -> None:
     poller = select.poll()
-    poller.register(connection, _POLL_RDHUP)
+    poller.register(lifeline, _POLL_RDHUP)
     while True:
         for _, event in poller.poll():
             if event & (select.POLLHUP | select.POLLERR | select.POLLNVAL | _POLL_RDHUP):

@@ -77,19 +77,22 @@ class StepServer:
         return bool(answer.header.get("stop"))
 
 
-def serve(descriptor: int, memory: int | None = None) -> None:
-    """Serve the connection that this process inherited as ``descriptor``; ``memory`` bounds it, in bytes."""
-    die_with_parent(descriptor)
+def serve(connection: int, lifeline: int | None = None, memory: int | None = None) -> None:
+    """Serve the connection (a descriptor that this process inherited) until it is closed.
+
+    The process dies with the other end of ``lifeline``; ``memory`` bounds its address space, in bytes.
+    """
+    if lifeline is not None:
+        die_with_parent(lifeline)
     limit_memory(memory)
-    _serve(socket.socket(fileno=descriptor))
+    _serve(socket.socket(fileno=connection))
 
 
 def serve_at(path: str, memory: int | None = None) -> None:
     """Connect to the engine that listens at the Unix socket ``path``, and serve it."""
+    limit_memory(memory)
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     connection.connect(path)
-    die_with_parent(connection.fileno())
-    limit_memory(memory)
     _serve(connection)
 
 

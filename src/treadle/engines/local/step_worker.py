@@ -47,10 +47,11 @@ class WorkerForm:
     memory: int | None = None
     threads: int | None = None
 
-    def command(self, descriptor: int) -> list[str]:
-        """The command line of a process that serves an inherited connection."""
+    def command(self, connection: int, lifeline: int) -> list[str]:
+        """The command line of a process that serves an inherited connection and dies with an inherited lifeline."""
         memory = [] if self.memory is None else ["--memory", str(self.memory)]
-        return [self.interpreter, "-P", "-s", "-m", "treadle.runner", "steps", "--fd", str(descriptor), *memory]
+        inherited = ["--fd", str(connection), "--lifeline", str(lifeline)]
+        return [self.interpreter, "-P", "-s", "-m", "treadle.runner", "steps", *inherited, *memory]
 
     def environment(self) -> dict[str, str]:
         """The variables it sees: this process's, without what belongs to this process's Python and server."""
@@ -80,32 +81,32 @@ class Watch:
 
 
 class StepWorker:
-    """One process, the leader of its own process group. Not safe for several threads at a time.
-
-    Must be made by a thread that lives as long as the worker: the kernel kills it with the thread that started it.
-    """
+    """One process, the leader of its own process group, that dies with this one. For one thread at a time."""
 
     def __init__(self, form: WorkerForm) -> None:
         mine, its = socket.socketpair()
+        self._lifeline, held = socket.socketpair()
         reading, writing = os.pipe()
         try:
             self._process = subprocess.Popen(
-                form.command(its.fileno()),
+                form.command(its.fileno(), held.fileno()),
                 stdin=subprocess.DEVNULL,
                 stdout=writing,
                 stderr=writing,
-                pass_fds=(its.fileno(),),
+                pass_fds=(its.fileno(), held.fileno()),
                 env=form.environment(),
                 start_new_session=True,
             )
         except OSError as error:
             mine.close()
+            self._lifeline.close()
             os.close(reading)
             raise EnvironmentFailed(
                 f"{form.interpreter} cannot be started: {error}", hint="remove that environment; it will be built anew"
             ) from error
         finally:
             its.close()
+            held.close()
             os.close(writing)
         os.set_blocking(reading, False)
         mine.settimeout(MESSAGE_SECONDS)
@@ -153,6 +154,7 @@ class StepWorker:
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         self._channel.close()
+        self._lifeline.close()
         os.close(self._output)
 
     def _start(self, watch: Watch) -> None:

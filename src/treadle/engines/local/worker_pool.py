@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import queue
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import dataclass
 
 from treadle.domain.errors import StepCancelled
@@ -31,7 +28,7 @@ class Leased:
 class WorkerPool:
     """At most ``idle`` workers wait for work, each at most ``seconds`` long; one that is busy belongs to its step.
 
-    All are started by one thread that lives as long as the pool. Safe for several threads.
+    Safe for several threads.
     """
 
     def __init__(self, *, idle: int, seconds: float = IDLE_SECONDS) -> None:
@@ -39,10 +36,8 @@ class WorkerPool:
         self._idle: list[Leased] = []
         self._leased: dict[int, Leased] = {}
         self._lock = threading.Lock()
-        self._orders: queue.Queue[Callable[[], None] | None] = queue.Queue()
-        self._closed = False
-        self._keeper = threading.Thread(target=self._keep, name="step-workers", daemon=True)
-        self._keeper.start()
+        self._closed = threading.Event()
+        threading.Thread(target=self._keep, name="step-workers", daemon=True).start()
 
     def take(self, environment: str, code: str, form: Callable[[], WorkerForm]) -> Leased:
         """A worker of the environment, best one that ran the same code before; a new one where none waits.
@@ -56,19 +51,9 @@ class WorkerPool:
             if found.worker.alive:
                 return self._lend(found, code)
             found.worker.kill()
-        made: Future[StepWorker] = Future()
-        wanted = form()
-
-        def start() -> None:
-            try:
-                made.set_result(StepWorker(wanted))
-            except BaseException as error:  # noqa: BLE001 - told to the thread that waits
-                made.set_exception(error)
-
-        if self._closed:
+        if self._closed.is_set():
             raise StepCancelled("the engine is closed")
-        self._orders.put(start)
-        return self._lend(Leased(made.result(), environment, code), code)
+        return self._lend(Leased(StepWorker(form()), environment, code), code)
 
     def give_back(self, leased: Leased) -> None:
         """Let a worker wait for its next step."""
@@ -98,9 +83,7 @@ class WorkerPool:
 
     def close(self) -> None:
         """Kill all workers, idle and busy ones."""
-        self._closed = True
-        self._orders.put(None)
-        self._keeper.join(timeout=10)
+        self._closed.set()
         with self._lock:
             gone = [*self._idle, *self._leased.values()]
             self._idle.clear()
@@ -128,18 +111,12 @@ class WorkerPool:
         with self._lock:
             self._idle.sort(key=lambda leased: leased.idle_since)
             young = [leased for leased in self._idle if now - leased.idle_since < self._seconds]
-            kept = [] if self._closed else young[-self._limit :] if self._limit else []
+            kept = [] if self._closed.is_set() else young[-self._limit :] if self._limit else []
             gone = [leased for leased in self._idle if leased not in kept]
             self._idle = kept
         for leased in gone:
             leased.worker.kill()
 
     def _keep(self) -> None:
-        while True:
-            with contextlib.suppress(queue.Empty):
-                order = self._orders.get(timeout=LOOK_SECONDS)
-                if order is None:
-                    return
-                order()
-                continue
+        while not self._closed.wait(LOOK_SECONDS):
             self._retire()
