@@ -25,6 +25,7 @@ STATUS: Mapping[type[errors.TreadleError], int] = {
     errors.UserError: 400,
     errors.StepFailed: 422,
     errors.WorkerUnavailable: 503,
+    errors.LogUnavailable: 503,
     errors.CorruptData: 500,
     errors.TreadleError: 500,
 }

@@ -1,0 +1,116 @@
+"""Series and maps that pages draw, each in one answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from fastapi import APIRouter
+
+from treadle.api.v1.context import ERRORS, Services
+from treadle.api.v1.monitoring import Since
+from treadle.domain import codec
+from treadle.domain.monitoring import ColumnDrift, DriftReport, Evaluation, Measured
+from treadle.spec.catalog import CATALOG
+from treadle.wire import views as wire
+from treadle.wire.control import Listed
+
+router = APIRouter(tags=["views"], responses=ERRORS)
+
+
+@router.get("/models/{model}/quality", response_model=wire.QualityAnswer)
+def quality(model: str, services: Services, since: Since = None) -> Any:
+    """Realised quality over time, a cohort each, as measured last."""
+    services.models.get(model)
+    found = last_measured(services.measurements.evaluations(model, since))
+    names = sorted({name for evaluation in found for name in evaluation.metrics})
+    return {
+        "since": [codec.to_plain(e.since) for e in found],
+        "until": [codec.to_plain(e.until) for e in found],
+        "version": [e.version for e in found],
+        "maturity": [e.maturity.value for e in found],
+        "predictions": [e.predictions for e in found],
+        "labelled": [e.labelled for e in found],
+        "censored": [e.censored for e in found],
+        "metrics": {name: _series(e.metrics.get(name) for e in found) for name in names},
+    }
+
+
+@router.get("/models/{model}/drift-map", response_model=wire.DriftMapAnswer)
+def drift_map(model: str, services: Services, since: Since = None) -> Any:
+    """Drift of all columns over time."""
+    services.models.get(model)
+    reports = list(services.measurements.drift(model, since))
+    return {
+        "windows": [
+            {"since": codec.to_plain(r.since), "until": codec.to_plain(r.until), "version": r.version, "rows": r.rows}
+            for r in reports
+        ],
+        "columns": _drift_columns(reports),
+    }
+
+
+@router.get("/metrics", response_model=Listed[wire.MetricMeaning])
+def metrics() -> Any:
+    """The metrics that Treadle knows: what each one means, in which unit, and which way is better."""
+    return {
+        "items": [
+            {"name": m.name, "tasks": list(m.tasks), "better": m.better, "meaning": m.meaning, "unit": m.unit}
+            for m in CATALOG.values()
+        ]
+    }
+
+
+@router.get("/runs/{run_id}/curves", response_model=wire.CurvesAnswer)
+def curves(run_id: str, services: Services) -> Any:
+    """Every metric of a run that has more than one point."""
+    found = {}
+    for key in sorted(services.runs.get(run_id).metrics):
+        points = services.runs.points(run_id, key)
+        if len(points) > 1:
+            found[key] = {"step": [p.step for p in points], "value": [codec.to_plain(p.value) for p in points]}
+    return {"curves": found}
+
+
+def last_measured(evaluations: Iterable[Evaluation]) -> list[Evaluation]:
+    """One evaluation for each version and end of a cohort: the one that knew most."""
+    last: dict[tuple[datetime, int | None], Evaluation] = {}
+    for evaluation in evaluations:
+        key = (evaluation.until, evaluation.version)
+        if key not in last or last[key].at <= evaluation.at:
+            last[key] = evaluation
+    return sorted(last.values(), key=lambda e: (e.until, e.version or 0))
+
+
+def _series(measured: Iterable[Measured | None]) -> dict[str, list[Any]]:
+    found = [m or Measured(None) for m in measured]
+    return {name: [codec.to_plain(getattr(m, name)) for m in found] for name in ("value", "low", "high")}
+
+
+def _drift_columns(reports: Sequence[DriftReport]) -> list[dict[str, Any]]:
+    by_report = [{drift.column: drift for drift in report.columns} for report in reports]
+    newest: dict[str, ColumnDrift] = {name: drift for drifts in by_report for name, drift in drifts.items()}
+    moved = {name: max(drifts[name].effect for drifts in by_report if name in drifts) for name in newest}
+    ordered = sorted(newest, key=lambda name: (not name.startswith("score"), -moved[name], name))
+    return [
+        {
+            "column": name,
+            "measure": newest[name].measure,
+            "threshold": codec.to_plain(newest[name].threshold),
+            "cells": [_cell(drifts.get(name)) for drifts in by_report],
+        }
+        for name in ordered
+    ]
+
+
+def _cell(drift: ColumnDrift | None) -> dict[str, Any] | None:
+    if drift is None:
+        return None
+    return {
+        "effect": codec.to_plain(drift.effect),
+        "low": codec.to_plain(drift.low),
+        "alert": drift.alert,
+        "expected": drift.expected,
+        "seen": drift.seen,
+    }
