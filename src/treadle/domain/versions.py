@@ -33,7 +33,7 @@ class Compilation:
 
     ``runtime`` is ``onnx`` where the answers agreed on held-out rows within ``tolerance``, else ``python`` with
     the ``reason``. ``difference`` is the largest absolute difference of scores over ``rows`` rows. Times are
-    microseconds a row, one row a call.
+    microseconds of a call with one row: the mean, and the 99th percentile as ``p99``.
     """
 
     runtime: str
@@ -43,6 +43,8 @@ class Compilation:
     tolerance: float | None = None
     onnx_us: float | None = None
     python_us: float | None = None
+    onnx_p99_us: float | None = None
+    python_p99_us: float | None = None
     size: int | None = None
 
 

@@ -80,6 +80,7 @@ class Driver:
         self._spec_cache: dict[tuple[str, int], ModelSpec] = {}
         self._running: dict[tuple[str, str], Future[None]] = {}
         self._setbacks: dict[str, Setback] = {}
+        self._ended: set[tuple[str, str]] = set()
         self._dirty: set[str] = set()
         self._due: list[tuple[datetime, str]] = []
         self._stopping = False
@@ -105,11 +106,15 @@ class Driver:
     def turn(self) -> int:
         """Take in new events and start every command that is due; return how many are running."""
         with self._turn:
+            with self._changed:
+                self._ended.clear()
             self._take_in()
             now = self._clock.now()
             while self._due and self._due[0][0] <= now:
-                self._dirty.add(heapq.heappop(self._due)[1])
-            for name in sorted(self._dirty):
+                self._mark(heapq.heappop(self._due)[1])
+            with self._changed:
+                dirty, self._dirty = sorted(self._dirty), set()
+            for name in dirty:
                 self._start(self._state.models[name], now)
         with self._changed:
             return len(self._running)
@@ -172,7 +177,12 @@ class Driver:
             if not sealed:
                 return
             self._state = self._state.fold(sealed)
-            self._dirty.update(item.event.model for item in sealed)
+            for item in sealed:
+                self._mark(item.event.model)
+
+    def _mark(self, model: str) -> None:
+        with self._changed:
+            self._dirty.add(model)
 
     def _spec(self, state: ModelState) -> ModelSpec:
         key = (state.name, state.revision)
@@ -181,7 +191,6 @@ class Driver:
         return self._spec_cache[key]
 
     def _start(self, state: ModelState, now: datetime) -> None:
-        self._dirty.discard(state.name)
         if state.revision == 0 or self._stopping:
             return
         spec = self._spec(state)
@@ -189,6 +198,9 @@ class Driver:
             lane = (state.name, command.lane)
             setback = self._setbacks.get(command_id(command))
             with self._changed:
+                if lane in self._ended:  # it ended after its model's state was read: look again
+                    self._dirty.add(state.name)
+                    continue
                 if lane in self._running or (setback is not None and time.monotonic() < setback.retry_at):
                     continue
                 self._running[lane] = self._pool.submit(self._carry_out, command, lane)
@@ -214,6 +226,7 @@ class Driver:
         finally:
             with self._changed:
                 del self._running[lane]
+                self._ended.add(lane)
                 self._dirty.add(command.model)
                 self._changed.notify_all()
 

@@ -162,9 +162,14 @@ def judge(
 
 def figures_of(compilation: Compilation) -> ServiceFigures:
     """Size and latency as they were measured when a model was compiled: one row a call, in its runtime."""
-    us = compilation.onnx_us if compilation.runtime == "onnx" else compilation.python_us
-    seconds = None if us is None else us / 1e6
-    return ServiceFigures(latency_p50=seconds, latency_p99=seconds, size=compilation.size)
+    compiled = compilation.runtime == "onnx"
+    mean = compilation.onnx_us if compiled else compilation.python_us
+    p99 = compilation.onnx_p99_us if compiled else compilation.python_p99_us
+    return ServiceFigures(
+        latency_p50=None if mean is None else mean / 1e6,
+        latency_p99=None if p99 is None else p99 / 1e6,
+        size=compilation.size,
+    )
 
 
 def run_id(attempt: str) -> str:

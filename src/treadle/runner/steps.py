@@ -180,13 +180,25 @@ def fit(step: Step) -> dict[str, Any]:
 def score(step: Step) -> dict[str, Any]:
     """Score: ``model.pkl``, ``rows.parquet`` -> ``scores.parquet``, value ``{"classes": [...]}``.
 
+    The argument ``timed`` asks for so many calls with one row each besides: value ``latency_us``, a list of times.
     ``score`` is the probability of true (binary) or the number (regression); multiclass rows have ``score_0`` ... in
     the order of the classes.
     """
     scorer = ModelScorer(step.loaded, _saved(step))
     rows = frames.read(step.work / ROWS)
     scorer.table(scorer.score(rows)).write(step.work / SCORES)
-    return {"classes": scorer.classes}
+    latencies = _latencies(scorer, rows, int(step.arguments.get("timed") or 0))
+    return {"classes": scorer.classes, **({"latency_us": latencies} if latencies else {})}
+
+
+def _latencies(scorer: ModelScorer, rows: frames.Table, calls: int) -> list[float]:
+    taken = []
+    for i in range(min(calls, rows.height)):
+        single = rows.filter([j == i for j in range(rows.height)])
+        start = time.perf_counter()
+        scorer.score(single)
+        taken.append((time.perf_counter() - start) * 1e6)
+    return taken
 
 
 def worth(step: Step) -> dict[str, Any]:

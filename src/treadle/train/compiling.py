@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
+import numpy as np
 import polars as pl
 
 from treadle.domain.errors import EnvironmentFailed, StepCancelled, StepFailed
@@ -25,6 +27,7 @@ EXTRAS = ("skl2onnx>=1.18,<2", "onnx>=1.16")
 """What the compiler needs in the model's environment besides the model's own requirements."""
 
 SAMPLE = 1000
+TIMED = 100
 MISSING_EACH = 5
 TOLERANCE = 1e-4
 """Largest difference of scores allowed, for scores of at most 1 (in proportion for larger ones)."""
@@ -65,23 +68,26 @@ class ModelCompiler:
         Raises StepCancelled alone.
         """
         compiler, reason = self._compiler, hindrance(spec, lock)
-        if compiler is None or reason:
-            return _python(spec, reason or "this server has no ONNX runtime", log)
         sample = sample_rows(spec, rows)
+        latencies: list[float] = []
         try:
-            environment = self._environment(lock, log)
             blob = write(self._blobs, sample)
+            scorer = Scorer(self._engine, self._blobs, log=log, cancel=cancel)
+            scores, latencies = scorer.timed_scores(code, model, blob, TIMED)
+            if compiler is None or reason:
+                return _python(spec, reason or "this server has no ONNX runtime", latencies, log)
+            environment = self._environment(lock, log)
             request = code.request(StepKind.COMPILE, {MODEL: model, ROWS: blob}, environment=environment)
             made = self._engine.run(request, log=log, cancel=cancel)
             if not made.value.get("ok"):
-                return _python(spec, str(made.value.get("reason") or "the converter gave no reason"), log)
-            scores, _ = Scorer(self._engine, self._blobs, log=log, cancel=cancel).scores(code, model, blob)
+                return _python(spec, str(made.value.get("reason") or "the converter gave no reason"), latencies, log)
         except StepCancelled:
             raise
         except (StepFailed, EnvironmentFailed) as error:
-            return _python(spec, error.message, log)
+            return _python(spec, error.message, latencies, log)
         onnx = made.outputs[ONNX]
-        compilation = _compare(compiler, spec, sample, scores, self._blobs.get(onnx))
+        compared = _compare(compiler, spec, sample, scores, self._blobs.get(onnx))
+        compilation = _with_python(compared, latencies)
         return Compiled(compilation, onnx) if compilation.runtime == "onnx" else Compiled(_told(spec, compilation, log))
 
     def _environment(self, lock: EnvironmentLock, log: LogLine | None) -> str:
@@ -128,8 +134,15 @@ def _compare(
     )
 
 
-def _python(spec: ModelSpec, reason: str, log: LogLine | None) -> Compiled:
-    return Compiled(_told(spec, Compilation("python", reason=reason), log))
+def _python(spec: ModelSpec, reason: str, latencies: Sequence[float], log: LogLine | None) -> Compiled:
+    return Compiled(_told(spec, _with_python(Compilation("python", reason=reason), latencies), log))
+
+
+def _with_python(compilation: Compilation, latencies: Sequence[float]) -> Compilation:
+    if not latencies:
+        return compilation
+    mean, p99 = float(np.mean(latencies)), float(np.percentile(latencies, 99))
+    return replace(compilation, python_us=mean, python_p99_us=p99)
 
 
 def _told(spec: ModelSpec, compilation: Compilation, log: LogLine | None) -> Compilation:

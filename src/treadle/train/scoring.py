@@ -41,6 +41,12 @@ class Scorer:
         classes = (made.value or {}).get("classes") or ()
         return read(self._blobs, made.outputs[SCORES]), tuple(str(c) for c in classes)
 
+    def timed_scores(self, code: ModelCode, model: str, rows: str, calls: int) -> tuple[pl.DataFrame, list[float]]:
+        """The score columns of ``rows``, and the microseconds that ``calls`` calls with one row each took."""
+        request = code.request(StepKind.SCORE, {MODEL: model, ROWS: rows}, {"timed": calls})
+        made = self._engine.run(request, log=self._log, cancel=self._cancel)
+        return read(self._blobs, made.outputs[SCORES]), list((made.value or {}).get("latency_us") or ())
+
     def worths(self, code: ModelCode, rows: str) -> pl.DataFrame:
         """``worth_true`` and ``worth_false`` of binary rows; or ``worth`` of rows with a ``__decision``."""
         made = self._engine.run(code.request(StepKind.WORTH, {ROWS: rows}), log=self._log, cancel=self._cancel)

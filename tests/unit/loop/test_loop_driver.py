@@ -11,7 +11,7 @@ from treadle.app.clocks import VirtualClock
 from treadle.domain import events as ev
 from treadle.domain.errors import InvalidInput
 from treadle.domain.gates import GateReport, Verdict
-from treadle.loop.decide import Command, Judge, Promote, RequestTraining, Train, Watch
+from treadle.loop.decide import Command, Judge, Promote, RequestTraining, Train, Watch, command_id
 from treadle.loop.driver import Driver
 from treadle.spec.expressions import Age
 from treadle.spec.model_spec import ModelSpec
@@ -180,3 +180,14 @@ def test_a_model_that_trains_does_not_hold_up_another_or_its_own_watch(
     executor.hold.set()
     driver.settle()
     assert driver.state.models["n"].champion == 1
+
+
+def test_no_command_is_carried_out_twice_however_turns_and_endings_fall(
+    store: SqlStore, driver: Driver, executor: Scripted
+) -> None:
+    for number in range(20):
+        apply(store, f"m{number:02d}")
+    driver.advance(T0 + 3 * DAY)
+    done = [command_id(command) for command in executor.done]
+    assert len(done) == 20 * (4 + 3)
+    assert len(done) == len(set(done))
