@@ -6,11 +6,14 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from treadle.domain.errors import InvalidInput
 from treadle.runner.frames import kind_of_frame, load
 
 _DAY = timedelta(days=1)
+_LAST_YEAR = 2037
+"""pyarrow knows the changes of clocks up to here; later times are read by Python, slowly."""
 
 
 def _arrow(part: str = "") -> Any:
@@ -82,7 +85,7 @@ class ArrowTable:
         utc = arrow.timestamp("us", tz="UTC")
         try:
             column = self._localised(column, zone or "UTC") if name in self.naive() else column.cast(utc, safe=False)
-        except (arrow.ArrowException, OSError) as error:
+        except (arrow.ArrowException, ZoneInfoNotFoundError, OSError) as error:
             raise InvalidInput(
                 f"the times of column {name!r} cannot be read in zone {zone!r}: {error}",
                 hint="use an IANA name such as America/New_York",
@@ -94,6 +97,10 @@ class ArrowTable:
         arrow, compute = _arrow(), _arrow(".compute")
         utc = arrow.timestamp("us", tz="UTC")
         naive = column.cast(arrow.timestamp("us"), safe=False)
+        if (compute.max(compute.year(naive)).as_py() or 0) > _LAST_YEAR:
+            rules = ZoneInfo(zone)
+            read = [None if time is None else time.replace(tzinfo=rules) for time in naive.to_pylist()]
+            return arrow.chunked_array([read], type=utc)
 
         def local(times: Any) -> Any:
             return compute.assume_timezone(times, zone, ambiguous="earliest", nonexistent="earliest")

@@ -81,9 +81,9 @@ class PolarsTable:
         """The column's times in UTC."""
         pl = _polars()
         column = pl.col(name).cast(pl.Datetime(_UNIT, self._frame.schema[name].time_zone))
-        if name in self.naive():
-            column = self._localised(column, zone or "UTC")
         try:
+            if name in self.naive():
+                column = self._localised(column, zone or "UTC")
             return PolarsTable(self._frame.with_columns(column.dt.convert_time_zone("UTC").alias(name)))
         except pl.exceptions.PolarsError as error:
             raise InvalidInput(

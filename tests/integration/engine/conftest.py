@@ -12,6 +12,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+
 from treadle.domain.models import CodeTree
 from treadle.domain.steps import StepKind, StepRequest, StepResult
 from treadle.engines.local.code_trees import LocalCodeTrees
@@ -159,7 +160,11 @@ def model(tmp_path: Path) -> Callable[..., Path]:
     """Write a model file with other bodies of its functions, in a folder of its own."""
 
     def write(
-        source: str = SOURCE, fit: str = FIT, requirements: str = '"polars", "numpy"', name: str = "model.py", more: str = ""
+        source: str = SOURCE,
+        fit: str = FIT,
+        requirements: str = '"polars", "numpy"',
+        name: str = "model.py",
+        more: str = "",
     ) -> Path:
         folder = tmp_path / f"m{len(list(tmp_path.iterdir()))}"
         folder.mkdir()

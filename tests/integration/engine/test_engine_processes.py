@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from treadle.domain.errors import NotFound, StepCancelled, StepFailed, StepTimedOut
 from treadle.domain.steps import StepKind
 
@@ -89,7 +90,7 @@ def test_closing_ends_running_steps(bench: Any, model: Models) -> None:
     def run() -> None:
         try:
             bench.run(applied, StepKind.SOURCE, arguments=WINDOW)
-        except BaseException as error:
+        except StepFailed as error:
             raised.append(error)
 
     thread = threading.Thread(target=run)
@@ -206,10 +207,8 @@ def test_warm_steps_cost_little(bench: Any, model: Models) -> None:
 def test_memory_is_bounded(bench: Any, model: Models) -> None:
     from treadle.engines.local.engine import LocalEngine
 
-    applied = bench.apply(model(source=f'x = bytearray(6 * 1024**3); {ROWS}'))
-    engine = LocalEngine(
-        bench.home, bench.environments, bench.trees, bench.blobs, bench.cache, step_memory=4 * 1024**3
-    )
+    applied = bench.apply(model(source=f"x = bytearray(6 * 1024**3); {ROWS}"))
+    engine = LocalEngine(bench.home, bench.environments, bench.trees, bench.blobs, bench.cache, step_memory=4 * 1024**3)
     try:
         with pytest.raises(StepFailed, match="MemoryError"):
             engine.run(bench.request(applied, StepKind.SOURCE, arguments=WINDOW))

@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+
 from treadle.domain import codec
 from treadle.domain.errors import DeclarationError, StepFailed
 from treadle.domain.steps import StepKind
@@ -57,9 +58,7 @@ def worth(row: Visit, decision: bool, label: bool) -> float:
     fitted = bench.run(applied, StepKind.FIT, inputs=inputs, arguments={"params": {"shift": 0.1}}, seed=7)
     assert fitted.value["classes"] == [False, True]
     assert fitted.value["seconds"] >= 0
-    scored = bench.run(
-        applied, StepKind.SCORE, inputs={"model.pkl": fitted.outputs["model.pkl"], "rows.parquet": rows}
-    )
+    scored = bench.run(applied, StepKind.SCORE, inputs={"model.pkl": fitted.outputs["model.pkl"], "rows.parquet": rows})
     scores = bench.read(scored, "scores.parquet")
     assert scores.schema == {"score": pl.Float64}
     assert scores["score"].to_list()[:3] == pytest.approx([0.76, 0.77, 0.75])
@@ -131,7 +130,7 @@ def test_two_models_share_a_worker_without_meeting(bench: Any, model: Models, ro
     inputs = {"train.parquet": rows, "validation.parquet": rows}
     made = {}
     for name in ("one", "two"):
-        file = model(fit=f'import helper; print(helper.NAME, __file__); {FIT_WITH}')
+        file = model(fit=f"import helper; print(helper.NAME, __file__); {FIT_WITH}")
         (file.parent / "helper.py").write_text(f'NAME = "{name}"\n')
         made[name] = bench.apply(file)
     for name in ("one", "two", "one"):
@@ -142,7 +141,7 @@ def test_two_models_share_a_worker_without_meeting(bench: Any, model: Models, ro
     assert len(bench.engine.workers()) == 1
 
 
-FIT_WITH = 'return Mean(0.5, 0.0, helper.NAME)'
+FIT_WITH = "return Mean(0.5, 0.0, helper.NAME)"
 
 
 def test_pickles_load_in_another_process_by_the_files_name(bench: Any, model: Models, rows: str) -> None:
@@ -157,9 +156,7 @@ def test_pickles_load_in_another_process_by_the_files_name(bench: Any, model: Mo
         import signal
 
         os.killpg(pid, signal.SIGKILL)
-    scored = bench.run(
-        applied, StepKind.SCORE, inputs={"model.pkl": fitted.outputs["model.pkl"], "rows.parquet": rows}
-    )
+    scored = bench.run(applied, StepKind.SCORE, inputs={"model.pkl": fitted.outputs["model.pkl"], "rows.parquet": rows})
     assert bench.read(scored, "scores.parquet").height == 8
 
 
