@@ -176,6 +176,8 @@ def test_from_source_to_version(begin: Callable[[str], Home]) -> None:
     assert version.threshold is not None
     assert 0.0 < version.threshold < 0.5
     assert "@predict" in version.compilation.reason
+    assert version.compilation.python_us is not None
+    assert 10 < version.compilation.python_us < 1e6
     board = home.store.runs.get("run-1").leaderboard
     assert [c.name for c in board] == [*(f"trial {i}" for i in range(4)), "baseline: constant", "baseline: linear"]
     assert len(home.store.runs.list(parent="run-1")) == 4

@@ -18,6 +18,7 @@ from treadle.ports.blobs import Blobs
 from treadle.ports.runtimes import Compiler
 from treadle.ports.steps import Cancel, DerivesEnvironments, Engine, Environments, LogLine
 from treadle.spec.model_spec import ModelSpec
+from treadle.stats.latency import steady_p99
 from treadle.train.scoring import Scorer
 from treadle.train.steps import MODEL, ONNX, ROWS, ModelCode, write
 
@@ -27,7 +28,7 @@ EXTRAS = ("skl2onnx>=1.18,<2", "onnx>=1.16")
 """What the compiler needs in the model's environment besides the model's own requirements."""
 
 SAMPLE = 1000
-TIMED = 100
+TIMED = 200
 MISSING_EACH = 5
 TOLERANCE = 1e-4
 """Largest difference of scores allowed, for scores of at most 1 (in proportion for larger ones)."""
@@ -51,6 +52,7 @@ class ModelCompiler:
         self._environments = environments
         self._blobs = blobs
         self._compiler = compiler
+        self._derived: dict[str, EnvironmentLock] = {}
 
     def compile(
         self,
@@ -63,37 +65,72 @@ class ModelCompiler:
         log: LogLine | None = None,
         cancel: Cancel | None = None,
     ) -> Compiled:
-        """Compile ``model`` (a blob); ``rows`` are held-out ones. Whatever fails is told as the reason, and logged.
+        """Time the fitted ``model`` (a blob) and compile it; ``rows`` are held-out ones.
 
-        Raises StepCancelled alone.
+        Whatever hinders the compiling is told as the reason, and logged. Raises StepFailed where the model cannot
+        score the rows as they are, StepCancelled.
         """
-        compiler, reason = self._compiler, hindrance(spec, lock)
         sample = sample_rows(spec, rows)
-        latencies: list[float] = []
+        blob = write(self._blobs, sample)
+        scorer = Scorer(self._engine, self._blobs, log=log, cancel=cancel)
+        onnx, compilation = None, self._hindered(spec, lock)
         try:
-            blob = write(self._blobs, sample)
-            scorer = Scorer(self._engine, self._blobs, log=log, cancel=cancel)
             scores, latencies = scorer.timed_scores(code, model, blob, TIMED)
-            if compiler is None or reason:
-                return _python(spec, reason or "this server has no ONNX runtime", latencies, log)
+        except StepCancelled:
+            raise
+        except StepFailed as error:
+            scores, latencies = scorer.timed_scores(code, model, write(self._blobs, _evenly(rows)), TIMED)
+            reason = f"it cannot answer where a column that may be missing is missing: {error.message}"
+            compilation = Compilation("python", reason=reason)
+        if compilation is None:
+            onnx, reason = self._convert(code, lock, model, blob, log=log, cancel=cancel)
+            compilation = Compilation("python", reason=reason)
+        if onnx is not None and self._compiler is not None:
+            compilation = _compare(self._compiler, spec, sample, scores, self._blobs.get(onnx))
+        compilation = _with_python(compilation, latencies)
+        if compilation.runtime == "onnx":
+            return Compiled(compilation, onnx)
+        line = f"model {spec.name!r} is served by its Python worker, not compiled: {compilation.reason}"
+        logger.warning("%s", line)
+        if log is not None:
+            log(line)
+        return Compiled(replace(compilation, size=len(self._blobs.get(model))))
+
+    def _hindered(self, spec: ModelSpec, lock: EnvironmentLock) -> Compilation | None:
+        reason = hindrance(spec, lock)
+        if not reason and self._compiler is None:
+            reason = "this server has no ONNX runtime"
+        return Compilation("python", reason=reason) if reason else None
+
+    def _convert(
+        self,
+        code: ModelCode,
+        lock: EnvironmentLock,
+        model: str,
+        rows: str,
+        *,
+        log: LogLine | None,
+        cancel: Cancel | None,
+    ) -> tuple[str | None, str]:
+        """The blob of the compiled model, or the reason why there is none."""
+        try:
             environment = self._environment(lock, log)
-            request = code.request(StepKind.COMPILE, {MODEL: model, ROWS: blob}, environment=environment)
+            request = code.request(StepKind.COMPILE, {MODEL: model, ROWS: rows}, environment=environment)
             made = self._engine.run(request, log=log, cancel=cancel)
-            if not made.value.get("ok"):
-                return _python(spec, str(made.value.get("reason") or "the converter gave no reason"), latencies, log)
         except StepCancelled:
             raise
         except (StepFailed, EnvironmentFailed) as error:
-            return _python(spec, error.message, latencies, log)
-        onnx = made.outputs[ONNX]
-        compared = _compare(compiler, spec, sample, scores, self._blobs.get(onnx))
-        compilation = _with_python(compared, latencies)
-        return Compiled(compilation, onnx) if compilation.runtime == "onnx" else Compiled(_told(spec, compilation, log))
+            return None, error.message
+        if made.value.get("ok") and ONNX in made.outputs:
+            return made.outputs[ONNX], ""
+        return None, str(made.value.get("reason") or "the converter gave no reason")
 
     def _environment(self, lock: EnvironmentLock, log: LogLine | None) -> str:
         if not isinstance(self._environments, DerivesEnvironments):
             raise EnvironmentFailed("this engine cannot add the compiler to a model's environment")
-        return self._environments.build(self._environments.derive(lock, EXTRAS), log=log)
+        if lock.digest not in self._derived:
+            self._derived[lock.digest] = self._environments.derive(lock, EXTRAS)
+        return self._environments.build(self._derived[lock.digest], log=log)
 
 
 def hindrance(spec: ModelSpec, lock: EnvironmentLock) -> str:
@@ -110,7 +147,7 @@ def sample_rows(spec: ModelSpec, rows: pl.DataFrame) -> pl.DataFrame:
 
     Where held-out rows always have such a column, it is blanked in copies of a few: both models answer those too.
     """
-    sample = rows.gather_every(max(1, -(-rows.height // SAMPLE)))
+    sample = _evenly(rows)
     parts = [sample]
     for column in spec.features_in:
         if column.nullable and not sample.get_column(column.name).null_count():
@@ -118,6 +155,10 @@ def sample_rows(spec: ModelSpec, rows: pl.DataFrame) -> pl.DataFrame:
             blank = pl.lit(None, dtype=rows.schema[column.name]).alias(column.name)
             parts.append(found if found.height else sample.head(MISSING_EACH).with_columns(blank))
     return pl.concat(parts)
+
+
+def _evenly(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.gather_every(max(1, -(-rows.height // SAMPLE)))
 
 
 def _compare(
@@ -134,20 +175,7 @@ def _compare(
     )
 
 
-def _python(spec: ModelSpec, reason: str, latencies: Sequence[float], log: LogLine | None) -> Compiled:
-    return Compiled(_told(spec, _with_python(Compilation("python", reason=reason), latencies), log))
-
-
 def _with_python(compilation: Compilation, latencies: Sequence[float]) -> Compilation:
     if not latencies:
         return compilation
-    mean, p99 = float(np.mean(latencies)), float(np.percentile(latencies, 99))
-    return replace(compilation, python_us=mean, python_p99_us=p99)
-
-
-def _told(spec: ModelSpec, compilation: Compilation, log: LogLine | None) -> Compilation:
-    line = f"model {spec.name!r} is served by its Python worker, not compiled: {compilation.reason}"
-    logger.warning("%s", line)
-    if log is not None:
-        log(line)
-    return compilation
+    return replace(compilation, python_us=float(np.median(latencies)), python_p99_us=steady_p99(latencies))

@@ -280,7 +280,8 @@ class Works:
             frame.write_parquet(folder / "scores.parquet")
             return {"classes": ["high", "low", "mid"]}
         pl.DataFrame({"score": 1 / (1 + np.exp(-2 * value))}).write_parquet(folder / "scores.parquet")
-        return {"classes": [False, True]}
+        timed = request.arguments.get("timed")
+        return {"classes": [False, True]} | ({"latency_us": [200.0, 300.0]} if timed else {})
 
     def worth(self, request: StepRequest, folder: Path, _report: Report) -> Any:
         rows = pl.read_parquet(folder / "rows.parquet")

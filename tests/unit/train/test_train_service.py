@@ -40,6 +40,8 @@ def test_a_training_and_its_run(works: Any, spec_of: SpecOf, parts_of: Any, appl
     assert trained.metrics["worth"] > 1.4
     assert trained.compilation.runtime == "python"
     assert "no ONNX runtime" in trained.compilation.reason
+    assert trained.compilation.python_us == 250.0
+    assert trained.compilation.size == len(works.blobs.get(trained.artifacts["model.pkl"]))
     assert trained.profile.rows == 400
     assert set(trained.profile.columns) == {"at", "shop", "x", "z", "y"}
     assert trained.score_profile.columns["score"].count == 200
@@ -260,3 +262,21 @@ def test_a_failing_compiler_is_a_reason(
     works.engine.script[StepKind.COMPILE] = lambda *_: {"ok": False, "reason": "no converter for Frob"}
     trained = works.service.train(apply(spec_of(seed=5)), parts_of(), snapshot, run_id="r2", attempt="a")
     assert trained.compilation.reason == "no converter for Frob"
+
+
+def test_a_model_that_cannot_take_missing_values_is_not_compiled(
+    compiling_works: tuple[Any, Any], spec_of: SpecOf, parts_of: Any, apply: Apply, snapshot: Snapshot
+) -> None:
+    works, _ = compiling_works
+    score = works.engine.script[StepKind.SCORE]
+
+    def strict(request: Any, folder: Any, report: Any) -> Any:
+        if pl.read_parquet(folder / "rows.parquet")["z"].null_count():
+            raise ValueError("Input z contains NaN")
+        return score(request, folder, report)
+
+    works.engine.script[StepKind.SCORE] = strict
+    trained = works.service.train(apply(spec_of()), parts_of(), snapshot, run_id="r", attempt="a")
+    assert trained.compilation.runtime == "python"
+    assert "Input z contains NaN" in trained.compilation.reason
+    assert trained.compilation.python_us == 250.0
