@@ -35,6 +35,7 @@ from treadle import (
 
 DATA = Path(__file__).parent / "flights.parquet"
 ZONE = "America/New_York"
+WEATHER = ["temp", "dewp", "humid", "wind_dir", "wind_speed", "wind_gust", "precip", "pressure", "visib"]
 
 
 class Flight(Row):
@@ -84,7 +85,11 @@ class Params:
 
 def _scheduled() -> pl.LazyFrame:
     """All flights, with ``landed`` (UTC), the time at which the outcome was known; null for those that never landed."""
-    departs = pl.col("departs").dt.replace_time_zone(ZONE, ambiguous="earliest", non_existent="null").dt.convert_time_zone("UTC")
+    departs = (
+        pl.col("departs")
+        .dt.replace_time_zone(ZONE, ambiguous="earliest", non_existent="null")
+        .dt.convert_time_zone("UTC")
+    )
     minute = {name: (pl.col(name) // 100 * 60 + pl.col(name) % 100) for name in ("sched_dep_time", "sched_arr_time")}
     return pl.scan_parquet(DATA).select(
         "flight_id",
@@ -96,15 +101,7 @@ def _scheduled() -> pl.LazyFrame:
         distance=pl.col("distance").cast(pl.Float64),
         departure_minute=minute["sched_dep_time"],
         arrival_minute=minute["sched_arr_time"],
-        temp="temp",
-        dewp="dewp",
-        humid="humid",
-        wind_dir=pl.col("wind_dir").cast(pl.Float64),
-        wind_speed="wind_speed",
-        wind_gust="wind_gust",
-        precip="precip",
-        pressure="pressure",
-        visib="visib",
+        *(pl.col(name).cast(pl.Float64).round(4) for name in WEATHER),
         late=pl.col("arr_delay") > 15,
         landed=departs + pl.duration(minutes=pl.col("dep_delay") + pl.col("air_time") + 30),
     )
@@ -139,10 +136,7 @@ def every_airport_reports(rows: pl.DataFrame) -> bool:
 def fit(rows: pl.DataFrame, params: Params) -> Pipeline:
     """Gradient boosting on schedule, route and weather."""
     categories = ["carrier", "origin", "dest"]
-    numbers = [
-        "departure_minute", "arrival_minute", "weekday", "distance", "temp", "dewp", "humid",
-        "wind_dir", "wind_speed", "wind_gust", "precip", "pressure", "visib",
-    ]  # fmt: skip
+    numbers = ["departure_minute", "arrival_minute", "weekday", "distance", *WEATHER]
     encode = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
     boost = HistGradientBoostingClassifier(
         learning_rate=params.learning_rate,
@@ -152,8 +146,7 @@ def fit(rows: pl.DataFrame, params: Params) -> Pipeline:
         random_state=0,
     )
     prepare = ColumnTransformer([("categories", encode, categories), ("numbers", "passthrough", numbers)])
-    single = rows.with_columns(pl.col(numbers).cast(pl.Float32))  # compiled models see 32 bits: split on what they see
-    return Pipeline([("prepare", prepare), ("boost", boost)]).fit(single, rows["late"])
+    return Pipeline([("prepare", prepare), ("boost", boost)]).fit(rows, rows["late"])
 
 
 @flights.worth

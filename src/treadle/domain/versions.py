@@ -33,7 +33,7 @@ class Compilation:
 
     ``runtime`` is ``onnx`` where the answers agreed on held-out rows within ``tolerance``, else ``python`` with
     the ``reason``. ``difference`` is the largest absolute difference of scores over ``rows`` rows. Times are
-    microseconds of a call with one row: the mean, and the 99th percentile as ``p99``.
+    microseconds of a call with one row: the median, and the 99th percentile as ``p99``.
     """
 
     runtime: str
