@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -9,68 +9,14 @@ import polars as pl
 import pytest
 
 from treadle.data.service import DataService
-from treadle.domain import codec
-from treadle.domain.data import Snapshot
-from treadle.domain.errors import NotFound
 from treadle.domain.models import AppliedModel, CodeTree, EnvironmentLock
 from treadle.domain.steps import StepKind, StepRequest
 from treadle.ports.steps import Report
 from treadle.spec.model_spec import ColumnSpec, FunctionSpec, ModelSpec
 from treadle.testing.engine import ScriptedEngine, Step
+from treadle.testing.memory import MemoryBlobs, MemorySnapshots
 
 AS_OF = datetime(2024, 4, 1, tzinfo=UTC)
-
-
-class MemoryBlobs:
-    def __init__(self) -> None:
-        self.kept: dict[str, bytes] = {}
-        self.puts = 0
-
-    def put(self, data: bytes) -> str:
-        self.puts += 1
-        digest = codec.digest_bytes(data)
-        self.kept[digest] = data
-        return digest
-
-    def put_file(self, path: Path) -> str:
-        return self.put(path.read_bytes())
-
-    def get(self, digest: str) -> bytes:
-        if digest not in self.kept:
-            raise NotFound(f"no blob {digest}")
-        return self.kept[digest]
-
-    def fetch(self, digest: str, destination: Path) -> None:
-        destination.write_bytes(self.get(digest))
-
-    def path(self, digest: str) -> Path | None:
-        return None
-
-    def has(self, digest: str) -> bool:
-        return digest in self.kept
-
-    def delete(self, digest: str) -> None:
-        self.kept.pop(digest, None)
-
-    def digests(self) -> Iterator[str]:
-        yield from self.kept
-
-
-class MemorySnapshots:
-    def __init__(self) -> None:
-        self.kept: dict[str, Snapshot] = {}
-
-    def put(self, snapshot: Snapshot) -> None:
-        self.kept.setdefault(snapshot.digest, snapshot)
-
-    def get(self, digest: str) -> Snapshot:
-        if digest not in self.kept:
-            raise NotFound(f"no snapshot {digest}")
-        return self.kept[digest]
-
-    def list(self, model: str) -> list[Snapshot]:
-        found = [s for s in self.kept.values() if s.model == model]
-        return sorted(found, key=lambda s: s.as_of, reverse=True)
 
 
 def visit_spec(**changes: Any) -> ModelSpec:

@@ -75,7 +75,7 @@ def test_all_findings_are_told_together(shop: Any, make_spec: MakeSpec, apply: A
     assert "returned: look-ahead" in text
     assert "every_shop_reports: check: south is silent" in text
     assert [f.column for f in caught.value.findings] == ["shop", "amount", "returned", "every_shop_reports"]
-    assert shop.snapshots.kept == {}
+    assert shop.snapshots.list("visits") == []
 
 
 def test_missing_column_stops_before_the_checks(shop: Any, make_spec: MakeSpec, apply: Apply, as_of: datetime) -> None:

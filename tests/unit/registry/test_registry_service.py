@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from treadle.domain.data import Profile, Snapshot
-from treadle.domain.errors import Conflict, CorruptData, InvalidInput, NotFound
+from treadle.domain.errors import CorruptData, InvalidInput, NotFound
 from treadle.domain.events import Event, GatesEvaluated, VersionRegistered
 from treadle.domain.gates import GateReport, Verdict
 from treadle.domain.models import AppliedModel, CodeTree, EnvironmentLock
@@ -15,107 +15,52 @@ from treadle.domain.runs import Run, RunStatus
 from treadle.domain.trainings import Trained
 from treadle.domain.versions import Compilation, ModelVersion, Recipe
 from treadle.registry.service import RegistryService
+from treadle.testing.memory import ManualClock, MemoryBlobs, MemoryEvents, MemoryRuns, MemorySnapshots, MemoryVersions
 
 NOW = datetime(2024, 5, 1, tzinfo=UTC)
 EMPTY = Profile(0, {})
 SNAPSHOT = Snapshot("s" * 64, "flights", 9, 9, None, NOW, NOW, {}, (), EMPTY, "c" * 64)
 
 
-class Clock:
-    def now(self) -> datetime:
-        return NOW
-
-
 class Crash(BaseException):
     """Stands for a process that is gone."""
 
 
-class Store:
-    """Versions, snapshots, runs and blobs in memory. ``crash_on`` names a method that is never reached."""
+class FragileVersions(MemoryVersions):
+    """May crash before an alias is set, and may lose a race for a number to a rival."""
 
-    def __init__(self) -> None:
-        self.versions: dict[tuple[str, int], ModelVersion] = {}
-        self.by_alias: dict[tuple[str, str], int] = {}
-        self.events: list[Event] = []
-        self.blobs: dict[str, bytes] = {}
-        self.crash_on = ""
+    def __init__(self, events: MemoryEvents) -> None:
+        super().__init__(events)
+        self.crash = False
         self.rival: ModelVersion | None = None
 
-    def _tell(self, events: tuple[Event, ...]) -> None:
-        known = {e.once for e in self.events if e.once}
-        self.events += [e for e in events if e.once not in known]
+    def set_alias(self, model: str, alias: str, number: int | None, *events: Event) -> None:
+        if self.crash:
+            raise Crash
+        super().set_alias(model, alias, number, *events)
 
     def register(self, version: ModelVersion, *events: Event) -> None:
         if self.rival is not None:
-            self.versions[version.model, version.number], self.rival = self.rival, None
-        held = self.versions.get((version.model, version.number))
-        if held is not None and held.attempt != version.attempt:
-            raise Conflict("taken")
-        self.versions[version.model, version.number] = version
-        self._tell(events)
-
-    def next_number(self, model: str) -> int:
-        return max((n for m, n in self.versions if m == model), default=0) + 1
-
-    def judge(self, model: str, number: int, report: GateReport, *events: Event) -> None:
-        self.versions[model, number] = replace(self.get(model, number), gates=report)
-        self._tell(events)
-
-    def get(self, model: str, number: int) -> ModelVersion:
-        if (model, number) not in self.versions:
-            raise NotFound(f"no version {number} of {model}")
-        return self.versions[model, number]
-
-    def by_attempt(self, model: str, attempt: str) -> ModelVersion | None:
-        return next((v for (m, _), v in self.versions.items() if m == model and v.attempt == attempt), None)
-
-    def list(self, model: str) -> list[ModelVersion]:
-        return sorted((v for (m, _), v in self.versions.items() if m == model), key=lambda v: -v.number)
-
-    def using_snapshot(self, snapshot: str) -> list[ModelVersion]:
-        return [v for v in self.versions.values() if v.recipe.snapshot_digest == snapshot]
-
-    def set_alias(self, model: str, alias: str, number: int | None, *events: Event) -> None:
-        if self.crash_on == "set_alias":
-            raise Crash
-        if number is None:
-            self.by_alias.pop((model, alias), None)
-        else:
-            self.by_alias[model, alias] = number
-        self._tell(events)
-
-    def aliases(self, model: str) -> dict[str, int]:
-        return {a: n for (m, a), n in self.by_alias.items() if m == model}
+            rival, self.rival = self.rival, None
+            super().register(rival)
+        super().register(version, *events)
 
 
-class Snapshots:
-    def put(self, snapshot: Snapshot) -> None: ...
+class Store:
+    """What a registry stands on."""
 
-    def get(self, digest: str) -> Snapshot:
-        if digest != SNAPSHOT.digest:
-            raise NotFound(digest)
-        return SNAPSHOT
-
-    def list(self, model: str) -> list[Snapshot]:
-        return [SNAPSHOT]
-
-
-class FakeRuns:
-    def get(self, run_id: str) -> Run:
-        return Run(run_id, "flights", RunStatus.FINISHED, NOW)
-
-
-class FakeBlobs:
     def __init__(self) -> None:
-        self.held: dict[str, bytes] = {"pkl": b"model", "onnx": b"compiled"}
+        self.events = MemoryEvents()
+        self.versions = FragileVersions(self.events)
+        self.snapshots = MemorySnapshots()
+        self.snapshots.put(SNAPSHOT)
+        self.runs = MemoryRuns(self.events)
+        self.blobs = MemoryBlobs()
+        self.artifacts = {"model.pkl": self.blobs.put(b"model"), "model.onnx": self.blobs.put(b"compiled")}
 
-    def has(self, digest: str) -> bool:
-        return digest in self.held
-
-    def get(self, digest: str) -> bytes:
-        if digest not in self.held:
-            raise NotFound(digest)
-        return self.held[digest]
+    def told(self) -> list[Event]:
+        self.events.seal()
+        return [sealed.event for sealed in self.events.read()]
 
 
 APPLIED = AppliedModel(
@@ -123,12 +68,12 @@ APPLIED = AppliedModel(
 )
 
 
-def trained(run: str = "run-1", model: str = "flights") -> Trained:
+def trained(run: str, artifacts: dict[str, str]) -> Trained:
     return Trained(
-        model=model,
+        model="flights",
         run=run,
         recipe=Recipe("spec", "code", SNAPSHOT.digest, "env", {"depth": 3}, 0),
-        artifacts={"model.pkl": "pkl", "model.onnx": "onnx"},
+        artifacts=artifacts,
         classes=("False", "True"),
         threshold=0.3,
         metrics={"auc": 0.7},
@@ -148,13 +93,15 @@ def store() -> Store:
 
 @pytest.fixture
 def registry(store: Store) -> RegistryService:
-    return RegistryService(store, Snapshots(), FakeRuns(), FakeBlobs(), Clock())  # type: ignore[arg-type]
+    return RegistryService(store.versions, store.snapshots, store.runs, store.blobs, ManualClock(NOW))
 
 
 @pytest.fixture
-def register(registry: RegistryService) -> Callable[..., ModelVersion]:
+def register(store: Store, registry: RegistryService) -> Callable[..., ModelVersion]:
     def one(attempt: str, parent: int | None = None) -> ModelVersion:
-        return registry.register(APPLIED, trained(f"run-{attempt}"), attempt, NOW, parent)
+        run = f"run-{attempt}"
+        store.runs.create(Run(run, "flights", RunStatus.FINISHED, NOW))
+        return registry.register(APPLIED, trained(run, store.artifacts), attempt, NOW, parent)
 
     return one
 
@@ -163,34 +110,34 @@ def test_register(store: Store, register: Callable[..., ModelVersion]) -> None:
     version = register("a-1")
     assert (version.number, version.run, version.threshold, version.code_root) == (1, "run-a-1", 0.3, "/root")
     assert version.recipe_digest == version.recipe.digest
-    assert store.aliases("flights") == {"challenger": 1}
-    (event,) = store.events
+    assert store.versions.aliases("flights") == {"challenger": 1}
+    (event,) = store.told()
     assert event.payload == VersionRegistered("a-1", 1, "run-a-1", version.recipe_digest, version.artifact_digest)
     assert register("a-1") == version
-    assert len(store.events) == 1
+    assert len(store.told()) == 1
     assert register("a-2", 1).parent == 1
-    assert store.aliases("flights") == {"challenger": 2}
+    assert store.versions.aliases("flights") == {"challenger": 2}
 
 
 def test_a_crash_before_the_event_leaves_nothing_untold(store: Store, register: Callable[..., ModelVersion]) -> None:
-    store.crash_on = "set_alias"
+    store.versions.crash = True
     with pytest.raises(Crash):
         register("a-1")
-    assert store.events == []
-    store.crash_on = ""
+    assert store.told() == []
+    store.versions.crash = False
     assert register("a-1").number == 1
-    assert len(store.events) == 1
-    assert store.aliases("flights") == {"challenger": 1}
+    assert len(store.told()) == 1
+    assert store.versions.aliases("flights") == {"challenger": 1}
 
 
 def test_numbers_are_never_shared(store: Store, register: Callable[..., ModelVersion]) -> None:
     first = register("a-1")
-    store.rival = replace(first, number=2, attempt="other")
+    store.versions.rival = replace(first, number=2, attempt="other")
     assert register("a-2").number == 3
 
 
 def test_artifacts_must_be_stored(registry: RegistryService) -> None:
-    lost = replace(trained(), artifacts={"model.pkl": "gone"})
+    lost = trained("run-1", {"model.pkl": "0" * 64})
     with pytest.raises(NotFound, match=r"artifact model\.pkl"):
         registry.register(APPLIED, lost, "a-1", NOW)
 
@@ -201,7 +148,7 @@ def test_judge(store: Store, registry: RegistryService, register: Callable[..., 
     assert version.gates == report == registry.get("flights", 1).gates
     registry.judge(version, report, None)
     registry.judge(version, report, 4)
-    payloads = [e.payload for e in store.events if isinstance(e.payload, GatesEvaluated)]
+    payloads = [e.payload for e in store.told() if isinstance(e.payload, GatesEvaluated)]
     assert payloads == [GatesEvaluated(1, None, report), GatesEvaluated(1, 4, report)]
 
 
@@ -232,14 +179,17 @@ def test_lineage_both_ways(registry: RegistryService, register: Callable[..., Mo
     assert up.parent == first
     assert registry.lineage(first).children == (2,)
     assert registry.lineage(first).siblings == ("flights/2",)
-    assert [v.number for v in registry.trained_on(SNAPSHOT.digest)] == [1, 2]
+    assert {v.number for v in registry.trained_on(SNAPSHOT.digest)} == {1, 2}
     assert [v.number for v in registry.versions("flights")] == [2, 1]
 
 
-def test_verify(registry: RegistryService, register: Callable[..., ModelVersion]) -> None:
+def test_verify(store: Store, registry: RegistryService, register: Callable[..., ModelVersion]) -> None:
     version = register("a-1")
     registry.verify(version)
     with pytest.raises(CorruptData):
-        registry.verify(replace(version, artifacts={"model.pkl": "onnx"}))
+        registry.verify(replace(version, artifacts={"model.pkl": version.artifacts["model.onnx"]}))
     with pytest.raises(CorruptData):
         registry.verify(replace(version, recipe=replace(version.recipe, seed=9)))
+    store.blobs.delete(version.artifacts["model.onnx"])
+    with pytest.raises(NotFound):
+        registry.verify(version)

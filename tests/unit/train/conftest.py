@@ -1,8 +1,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,123 +12,19 @@ import pytest
 
 from treadle.domain import codec
 from treadle.domain.data import Profile, Snapshot
-from treadle.domain.errors import Conflict, EnvironmentFailed, NotFound
-from treadle.domain.events import Event
 from treadle.domain.models import AppliedModel, CodeTree, EnvironmentLock
-from treadle.domain.runs import MetricPoint, Run
 from treadle.domain.steps import StepKind, StepRequest
 from treadle.domain.versions import Compilation
-from treadle.ports.steps import LogLine, Report
+from treadle.ports.steps import Report
 from treadle.spec.model_spec import ColumnSpec, FunctionSpec, ModelSpec, ParamSpec
 from treadle.testing.engine import ScriptedEngine, Step
+from treadle.testing.memory import ManualClock, MemoryBlobs, MemoryEnvironments, MemoryRuns
 from treadle.train.service import TrainService
 
 NOW = datetime(2024, 5, 1, tzinfo=UTC)
 
 
-class MemoryBlobs:
-    def __init__(self) -> None:
-        self.kept: dict[str, bytes] = {}
-
-    def put(self, data: bytes) -> str:
-        digest = codec.digest_bytes(data)
-        self.kept[digest] = data
-        return digest
-
-    def put_file(self, path: Path) -> str:
-        return self.put(path.read_bytes())
-
-    def get(self, digest: str) -> bytes:
-        if digest not in self.kept:
-            raise NotFound(f"no blob {digest}")
-        return self.kept[digest]
-
-    def fetch(self, digest: str, destination: Path) -> None:
-        destination.write_bytes(self.get(digest))
-
-    def path(self, digest: str) -> Path | None:
-        return None
-
-    def has(self, digest: str) -> bool:
-        return digest in self.kept
-
-    def delete(self, digest: str) -> None:
-        self.kept.pop(digest, None)
-
-    def digests(self) -> Iterator[str]:
-        yield from self.kept
-
-
-class MemoryRuns:
-    def __init__(self) -> None:
-        self.kept: dict[str, Run] = {}
-        self.logged: dict[tuple[str, str], list[MetricPoint]] = {}
-
-    def create(self, run: Run, *events: Event) -> None:
-        self.kept.setdefault(run.id, run)
-
-    def log(
-        self,
-        run_id: str,
-        *,
-        metrics: Sequence[MetricPoint] = (),
-        params: Mapping[str, float | int | str | bool] | None = None,
-        tags: Mapping[str, str] | None = None,
-    ) -> None:
-        run = self.kept[run_id]
-        for name, value in (params or {}).items():
-            if run.params.get(name, value) != value:
-                raise Conflict(f"param {name} changed")
-        last = {point.key: point.value for point in metrics}
-        for point in metrics:
-            points = self.logged.setdefault((run_id, point.key), [])
-            if point not in points:
-                points.append(point)
-        self.kept[run_id] = replace(
-            run,
-            params=run.params | dict(params or {}),
-            metrics=run.metrics | last,
-            tags=run.tags | dict(tags or {}),
-        )
-
-    def finish(self, run: Run, *events: Event) -> None:
-        before = self.kept[run.id]
-        self.kept[run.id] = replace(run, params=before.params | run.params, metrics=before.metrics)
-
-    def get(self, run_id: str) -> Run:
-        if run_id not in self.kept:
-            raise NotFound(f"no run {run_id}")
-        return self.kept[run_id]
-
-    def list(self, *, model: str | None = None, parent: str | None = None, limit: int = 100) -> list[Run]:
-        found = [r for r in self.kept.values() if model in (None, r.model) and (parent is None or r.parent == parent)]
-        return found[::-1][:limit]
-
-    def points(self, run_id: str, key: str) -> list[MetricPoint]:
-        return sorted(self.logged.get((run_id, key), []), key=lambda p: (p.step, p.at))
-
-
-class FixedClock:
-    def now(self) -> datetime:
-        return NOW
-
-
-class Environments:
-    def __init__(self) -> None:
-        self.built: list[str] = []
-
-    def lock(self, requirements: Sequence[str], requires_python: str | None = None) -> EnvironmentLock:
-        raise EnvironmentFailed("nothing is locked here")
-
-    def build(self, lock: EnvironmentLock, *, log: LogLine | None = None) -> str:
-        self.built.append(lock.digest)
-        return lock.digest
-
-    def interpreter(self, digest: str) -> str:
-        raise NotFound(digest)
-
-
-class DerivingEnvironments(Environments):
+class DerivingEnvironments(MemoryEnvironments):
     def derive(self, lock: EnvironmentLock, extras: Sequence[str]) -> EnvironmentLock:
         text = lock.requirements + "\n" + "\n".join(extras)
         return EnvironmentLock(text, lock.python, codec.digest_bytes(text.encode()))
@@ -234,10 +129,12 @@ SNAPSHOT = Snapshot("s" * 64, "shops", 755, 750, None, NOW, NOW, {}, (), Profile
 class Works:
     """A training service over scripted steps that fit a model whose score follows ``x``, bent by ``strength``."""
 
-    def __init__(self, environments: Environments | None = None, compiler: AgreeingCompiler | None = None) -> None:
+    def __init__(
+        self, environments: MemoryEnvironments | None = None, compiler: AgreeingCompiler | None = None
+    ) -> None:
         self.blobs = MemoryBlobs()
         self.runs = MemoryRuns()
-        self.environments = environments or Environments()
+        self.environments = environments or MemoryEnvironments()
         self.task = "binary"
         script: dict[StepKind, Step] = {
             StepKind.FIT: self.fit,
@@ -247,7 +144,7 @@ class Works:
         }
         self.engine = ScriptedEngine(self.blobs, script)
         self.service = TrainService(
-            self.engine, self.environments, self.blobs, self.runs, FixedClock(), compiler=compiler
+            self.engine, self.environments, self.blobs, self.runs, ManualClock(NOW), compiler=compiler
         )
 
     def fit(self, request: StepRequest, folder: Path, report: Report) -> Any:

@@ -217,7 +217,8 @@ def test_compiled_models(
     assert None in compiler.columns["z"]  # validation rows have none; a missing one is tried all the same
     assert len(compiler.scores) == len(compiler.columns["z"]) == 155
     (request,) = [r for r in works.engine.ran if r.kind is StepKind.COMPILE]
-    assert request.environment == works.environments.built[1] != "e" * 64
+    assert request.environment not in ("", "e" * 64)
+    assert works.environments.interpreter(request.environment)  # it was built
 
 
 @pytest.mark.parametrize(
