@@ -45,7 +45,7 @@ class FileRouting:
     def read(self) -> RoutingTable:
         """The present table; an empty one of revision 0 before the first. Raises CorruptData."""
         try:
-            text = self._path.read_text(encoding="utf-8")
+            text = self._path.read_bytes()
         except FileNotFoundError:
             return RoutingTable(0)
         try:

@@ -37,11 +37,11 @@ class Database:
 
     def insert_new(self, table: Table, *columns: str) -> Insert:
         """An INSERT that leaves the row alone which already has the same values in ``columns``."""
-        return dialects.insert_new(self.engine.dialect, table, *columns)
+        return dialects.insert_new(table, *columns)
 
     def insert_or_set(self, table: Table, *columns: str, values: dict[str, Any]) -> Insert:
         """An INSERT of ``values`` that updates the row which already has the same values in ``columns``."""
-        return dialects.insert_or_set(self.engine.dialect, table, *columns, values=values)
+        return dialects.insert_or_set(table, *columns, values=values)
 
     def make_durable(self) -> None:
         """Bring everything committed so far to the disk itself."""

@@ -1,4 +1,7 @@
-"""Everything that differs between database systems, in one place: engines, locks, conflict clauses, durability."""
+"""Everything that differs between database systems, in one place: engines, transactions, conflicts, durability.
+
+The rest of the store is portable SQLAlchemy Core; so far there is SQLite.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, Engine, Insert, Table, create_engine, event, make_url
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Engine, Insert, Table, create_engine, event, make_url
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import ArgumentError
 
 from treadle.domain.errors import InvalidInput
@@ -17,11 +20,10 @@ WRITES = "treadle_writes"
 """The execution option of connections whose transactions write."""
 
 BUSY_SECONDS = 30.0
-_MIGRATION_LOCK = 0x74726561646C65
 
 
 def open_engine(url: str) -> Engine:
-    """An engine for ``sqlite:///<path>`` or a Postgres URL.
+    """An engine for ``sqlite:///<path>``.
 
     SQLite runs in WAL mode with ``synchronous=NORMAL``: what is committed outlives a killed process, and after a loss
     of power the database is whole, though the last moments may be missing. Transactions that write begin IMMEDIATE,
@@ -31,11 +33,8 @@ def open_engine(url: str) -> Engine:
         parsed = make_url(url)
     except ArgumentError as error:
         raise InvalidInput(f"{url!r} is not a database URL", hint="write sqlite:///path/to/treadle.db") from error
-    backend = parsed.get_backend_name()
-    if backend == "postgresql":
-        return create_engine(parsed.set(drivername="postgresql+psycopg"))
-    if backend != "sqlite":
-        raise InvalidInput(f"a {backend} database cannot be used", hint="use sqlite:///path or postgresql://...")
+    if parsed.drivername != "sqlite":
+        raise InvalidInput(f"this release cannot use a {parsed.drivername} database", hint="use sqlite:///path/to/file")
     if not parsed.database or parsed.database == ":memory:":
         raise InvalidInput(
             "a SQLite database in memory cannot be shared by processes",
@@ -48,31 +47,20 @@ def open_engine(url: str) -> Engine:
     return engine
 
 
-def insert_new(dialect: Dialect, table: Table, *columns: str) -> Insert:
+def insert_new(table: Table, *columns: str) -> Insert:
     """An INSERT that leaves the row alone which already has the same values in ``columns``."""
-    make: Any = postgresql.insert if dialect.name == "postgresql" else sqlite.insert
-    statement: Insert = make(table).on_conflict_do_nothing(index_elements=list(columns))
-    return statement
+    return sqlite.insert(table).on_conflict_do_nothing(index_elements=list(columns))
 
 
-def insert_or_set(dialect: Dialect, table: Table, *columns: str, values: dict[str, Any]) -> Insert:
+def insert_or_set(table: Table, *columns: str, values: dict[str, Any]) -> Insert:
     """An INSERT of ``values`` that updates the row which already has the same values in ``columns``."""
-    make: Any = postgresql.insert if dialect.name == "postgresql" else sqlite.insert
     rest = {name: value for name, value in values.items() if name not in columns}
-    statement: Insert = make(table).values(**values).on_conflict_do_update(index_elements=list(columns), set_=rest)
-    return statement
-
-
-def lock_for_migration(connection: Connection) -> None:
-    """Keep other processes from migrating until the transaction ends; on SQLite a writing transaction does already."""
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
+    return sqlite.insert(table).values(**values).on_conflict_do_update(index_elements=list(columns), set_=rest)
 
 
 def make_durable(connection: Connection) -> None:
-    """Bring everything committed so far to the disk itself. Postgres has done so at each commit."""
-    if connection.dialect.name == "sqlite":
-        connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)").all()
+    """Bring everything committed so far to the disk itself: a checkpoint begins with that."""
+    connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)").all()
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _: object) -> None:

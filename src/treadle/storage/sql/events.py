@@ -50,12 +50,12 @@ class SqlEvents:
             with self._database.read() as connection:
                 waiting = connection.execute(select(events.c.id).where(events.c.position.is_(None)).limit(1)).first()
                 if waiting is None:
-                    return int(connection.execute(select(chain.c.position)).scalar_one())
+                    return int(_tip(connection).position)
             self._seal_batch()
 
     def _seal_batch(self) -> None:
         with self._database.write() as connection:
-            tip = connection.execute(select(chain.c.position, chain.c.hash).with_for_update()).one()
+            tip = _tip(connection)
             pending = (
                 select(events.c.id, events.c.body).where(events.c.position.is_(None)).order_by(events.c.id).limit(BATCH)
             )
@@ -93,19 +93,26 @@ class SqlEvents:
         """
         position, previous = 0, chained.GENESIS
         with self._database.read() as connection:
-            tip = connection.execute(select(chain.c.position, chain.c.hash)).first()
+            tip = _tip(connection)
             every = select(events).where(events.c.position.is_not(None)).order_by(events.c.position)
             for row in connection.execute(every.execution_options(yield_per=BATCH)):
                 position += 1
                 _check(row, position, previous)
                 previous = row.hash
-        if tip is None or (tip.position, tip.hash) != (position, previous):
+        if (tip.position, tip.hash) != (position, previous):
             raise CorruptData(
-                f"the chain of events ends at position {position}, not where it was sealed to"
-                + (f" ({tip.position})" if tip is not None else ""),
+                f"the chain of events ends at position {position}, not where it was sealed to ({tip.position})",
                 hint=_MEND,
             )
         return position
+
+
+def _tip(connection: Connection) -> Any:
+    """The position and hash of the last event that was sealed, locked where the transaction writes."""
+    tip = connection.execute(select(chain.c.position, chain.c.hash).with_for_update()).first()
+    if tip is None:
+        raise CorruptData("the end of the chain of events is not known any more", hint=_MEND)
+    return tip
 
 
 def _of(model: str | None) -> ColumnElement[bool]:

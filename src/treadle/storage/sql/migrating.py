@@ -7,7 +7,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, inspect, select, text
 
 from treadle.domain.errors import TreadleError
-from treadle.storage.sql import dialects, tables
+from treadle.storage.sql import tables
 from treadle.storage.sql.database import Database
 
 HEAD = "0001"
@@ -17,7 +17,9 @@ FOLDER = Path(__file__).parent / "migrations"
 
 
 def migrate(database: Database) -> None:
-    """Run the migrations that are missing. Safe where several processes start at once: one migrates, the others wait.
+    """Run the migrations that are missing, all of them in one transaction.
+
+    Safe where several processes start at once: one holds the writers' lock and migrates, the others wait and see.
 
     A database of a newer release is used as it is where that release says that this one can. Raises TreadleError
     otherwise.
@@ -26,7 +28,6 @@ def migrate(database: Database) -> None:
         if _usable(database.engine, connection):
             return
     with database.write() as connection:
-        dialects.lock_for_migration(connection)
         if not _usable(database.engine, connection):
             _upgrade(connection)
 
