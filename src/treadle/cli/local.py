@@ -63,7 +63,7 @@ def run(
         str | None,
         typer.Option("--as-of", metavar="TIME", help="Use what was known then: a day or a time, UTC. Default: now."),
     ] = None,
-    seed: Annotated[int | None, typer.Option("--seed", metavar="S", help="Default: the model's own.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", metavar="S", help="Default: the model's own seed.")] = None,
     resume: Annotated[str | None, typer.Option("--resume", metavar="RUN", help="Go on with this run's search.")] = None,
     home: Home = None,
     json_: Json = False,

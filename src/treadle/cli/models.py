@@ -209,7 +209,9 @@ def promote(
 
 def rollback(
     model: ModelName,
-    to: Annotated[int | None, typer.Option("--to", metavar="VERSION", min=1, help="Default: the one before.")] = None,
+    to: Annotated[
+        int | None, typer.Option("--to", metavar="VERSION", min=1, help="Default: the one before the champion.")
+    ] = None,
     reason: Reason = "asked for",
     json_: Json = False,
     url: Url = None,
@@ -252,12 +254,16 @@ def print_plan(plan: Plan) -> None:
 
 
 def _ask(plan: Plan) -> None:
-    if not sys.stdin.isatty():
+    if not _someone_is_there():
         raise InvalidInput("there is nobody to ask", hint="look at `treadle plan`, then give --yes")
     print_plan(plan)
     if not typer.confirm("apply?"):
         typer.echo("nothing was changed", err=True)
         raise typer.Exit(1)
+
+
+def _someone_is_there() -> bool:
+    return sys.stdin.isatty()
 
 
 def _print_gates(report: GateReport | None) -> None:

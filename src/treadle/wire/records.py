@@ -201,6 +201,8 @@ class Compilation(Answer):
     tolerance: Number | None = None
     onnx_us: Number | None = None
     python_us: Number | None = None
+    onnx_p99_us: Number | None = None
+    python_p99_us: Number | None = None
     size: int | None = None
 
 

@@ -1,4 +1,4 @@
-"""A control plane over a real store, with a loop, an engine and a gateway that do as the test says."""
+"""A control plane over stores in memory, with a loop, an engine and a gateway that do as the test says."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,7 +25,6 @@ from treadle.domain.data import ColumnProfile, Profile, Snapshot, SnapshotChunk
 from treadle.domain.deployments import Deployment, Route
 from treadle.domain.errors import Conflict, InvalidInput, NotFound, StepFailed, TreadleError
 from treadle.domain.gates import GateReport, GateResult, SliceValue, Verdict
-from treadle.domain.models import CodeTree, EnvironmentLock
 from treadle.domain.monitoring import (
     ColumnDrift,
     DriftReport,
@@ -36,12 +35,13 @@ from treadle.domain.monitoring import (
     ServiceHealth,
 )
 from treadle.domain.runs import Candidate, MetricPoint, Run, RunStatus
-from treadle.domain.steps import StepKind, StepRequest, StepResult
+from treadle.domain.steps import StepKind, StepRequest
 from treadle.domain.versions import Compilation, ModelVersion, Recipe
 from treadle.loop.plan import PlanService
-from treadle.ports.steps import Cancel, LogLine, Report
+from treadle.ports.steps import Report
 from treadle.spec.model_spec import ColumnSpec, ModelSpec
-from treadle.storage.sql.store import SqlStore
+from treadle.testing.engine import ScriptedEngine
+from treadle.testing.memory import ManualClock, MemoryBlobs, MemoryCodeTrees, MemoryEnvironments, MemoryStore
 
 NOW = datetime(2024, 5, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -72,92 +72,25 @@ FAILED_GATES = GateReport(
 PASSED_GATES = GateReport(Verdict.PASS, (GateResult("auc >= 0.6", Verdict.PASS, 0.7, 0.65, 0.75, 0.6, 0.95, 900),), 900)
 
 
-class StandingClock:
-    """A virtual clock."""
-
-    def __init__(self, now: datetime = NOW) -> None:
-        self._now = now
-
-    def now(self) -> datetime:
-        return self._now
-
-    def set(self, at: datetime) -> None:
-        self._now = at
-
-
 class WallClockDouble:
     def now(self) -> datetime:
         return NOW
 
 
-class Files:
-    """Blobs, environments, code trees and an engine in one; ``describe`` answers the declaration."""
+class Describing:
+    """What the describe step of a model file answers; a test may change ``answer``."""
 
     def __init__(self) -> None:
-        self.blobs: dict[str, bytes] = {}
-        self.describe: Callable[[StepRequest], ModelSpec] = lambda _request: SPEC
-        self.built = threading.Event()
+        self.answer: Callable[[], ModelSpec] = lambda: SPEC
 
-    def put(self, data: bytes) -> str:
-        digest = codec.digest_bytes(data)
-        self.blobs[digest] = data
-        return digest
-
-    def put_file(self, path: Path) -> str:
-        return self.put(path.read_bytes())
-
-    def get(self, digest: str) -> bytes:
-        return self.blobs[digest]
-
-    def fetch(self, digest: str, destination: Path) -> None:
-        destination.write_bytes(self.blobs[digest])
-
-    def path(self, digest: str) -> Path | None:
-        return None
-
-    def has(self, digest: str) -> bool:
-        return digest in self.blobs
-
-    def delete(self, digest: str) -> None:
-        self.blobs.pop(digest, None)
-
-    def digests(self) -> Iterator[str]:
-        return iter(self.blobs)
-
-    def lock(self, requirements: Sequence[str], requires_python: str | None = None) -> EnvironmentLock:
-        text = "".join(f"{name}==1.0 \\\n    --hash=sha256:00\n" for name in requirements)
-        return EnvironmentLock(text, "3.11", codec.digest({"text": text}))
-
-    def build(self, lock: EnvironmentLock, *, log: LogLine | None = None) -> str:
-        if log is not None:
-            log("Resolved 1 package")
-        return lock.digest
-
-    def interpreter(self, digest: str) -> str:
-        return "python"
-
-    def checkout(self, tree: CodeTree) -> str:
-        return tree.root
-
-    def run(
-        self,
-        request: StepRequest,
-        *,
-        log: LogLine | None = None,
-        report: Report | None = None,
-        cancel: Cancel | None = None,
-    ) -> StepResult:
-        assert request.kind is StepKind.DESCRIBE
-        return StepResult(request.key, {}, {"spec": codec.to_plain(self.describe(request))}, 0.1)
-
-    def close(self) -> None:
-        return
+    def __call__(self, _request: StepRequest, _folder: Path, _report: Report) -> Any:
+        return {"spec": codec.to_plain(self.answer())}
 
 
 class LoopDouble:
     """Answers as the loop would; seals events when woken."""
 
-    def __init__(self, store: SqlStore, clock: StandingClock) -> None:
+    def __init__(self, store: MemoryStore, clock: ManualClock) -> None:
         self.store = store
         self.clock = clock
         self.calls: list[tuple[str, dict[str, Any]]] = []
@@ -232,17 +165,17 @@ class World:
     """Everything a test may want to look at or change."""
 
     services: ControlServices
-    store: SqlStore
+    store: MemoryStore
     loop: LoopDouble
-    clock: StandingClock
-    files: Files
+    clock: ManualClock
+    describing: Describing
     acks: list[Mapping[str, Any]] = field(default_factory=list)
 
     def apply(self, spec: ModelSpec = SPEC) -> None:
         """Make a model the desired state, past the API."""
         from treadle.loop.plan import Bundle
 
-        self.files.describe = lambda _request: spec
+        self.describing.answer = lambda: spec
         self.services.plans.apply(Bundle("model.py", {"model.py": CODE.encode()}, "/code"), actor="test")
         self.store.events.seal()
 
@@ -313,7 +246,7 @@ class World:
 
 @dataclass(frozen=True)
 class LineageDouble:
-    store: SqlStore
+    store: MemoryStore
 
     def lineage(self, model: str, number: int) -> Mapping[str, Any]:
         version = self.store.versions.get(model, number)
@@ -321,9 +254,9 @@ class LineageDouble:
 
 
 def make_world(folder: Path) -> World:
-    store = SqlStore(f"sqlite:///{folder / 'treadle.db'}")
-    clock = StandingClock()
-    files = Files()
+    store, clock, blobs, describing = MemoryStore(), ManualClock(NOW), MemoryBlobs(), Describing()
+    engine = ScriptedEngine(blobs, {StepKind.DESCRIBE: describing})
+    trees = MemoryCodeTrees(folder / "code-trees", blobs)
     loop = LoopDouble(store, clock)
     acks: list[Mapping[str, Any]] = [{"id": "gateway-1", "pid": 1, "revision": 1}]
     services = ControlServices(
@@ -334,7 +267,7 @@ def make_world(folder: Path) -> World:
         snapshots=store.snapshots,
         measurements=store.measurements,
         events=store.events,
-        plans=PlanService(store.models, files, files, files, files, clock),
+        plans=PlanService(store.models, MemoryEnvironments(), trees, engine, blobs, clock),
         deploy=LoopDeploy(loop),
         lineage=LineageDouble(store),
         loop=loop,
@@ -344,7 +277,7 @@ def make_world(folder: Path) -> World:
         home=str(folder),
         hosts=("treadle.example",),
     )
-    return World(services, store, loop, clock, files, acks)
+    return World(services, store, loop, clock, describing, acks)
 
 
 async def gateway(scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -409,7 +342,7 @@ def server(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Ite
         yield control
 
 
-def refuse_to_describe(request: StepRequest) -> ModelSpec:
+def refuse_to_describe() -> ModelSpec:
     """A model file that raises when it is imported."""
     raise StepFailed("model.py raised ZeroDivisionError", hint="mend the model", traceback="Traceback: 1 / 0")
 

@@ -1,4 +1,4 @@
-"""Every route of the control plane over a real store."""
+"""Every route of the control plane."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_apply_streams_log_lines_and_then_the_result(client: httpx.Client, world
     answer = client.post("/api/v1/models", json=BUNDLE, headers=NDJSON)
     assert answer.headers["content-type"].startswith("application/x-ndjson")
     *logs, last = lines(answer)
-    assert {"log": "Resolved 1 package"} in logs
+    assert {"log": "step describe"} in logs
     assert last["result"]["revision"] == 1
     assert [op for op, _ in world.loop.calls] == ["wake"]
 
@@ -85,7 +85,7 @@ def test_a_stale_plan_is_refused(client: httpx.Client) -> None:
 
 
 def test_a_model_file_that_raises_answers_its_traceback(client: httpx.Client, world: World) -> None:
-    world.files.describe = refuse_to_describe
+    world.describing.answer = refuse_to_describe
     answer = client.post("/api/v1/plan", json=BUNDLE)
     assert answer.status_code == 422
     assert answer.json()["error"] == {

@@ -51,7 +51,7 @@ def client(server: str) -> Iterator[Client]:
 def test_a_model_from_plan_to_promotion(client: Client, world: World) -> None:
     logs: list[str] = []
     plan = client.plan(BUNDLE, log=logs.append)
-    assert (plan.model, plan.base, "Resolved 1 package" in logs) == ("flights", 0, True)
+    assert (plan.model, plan.base, "step describe" in logs) == ("flights", 0, True)
     applied = client.apply(BUNDLE, expected=plan.digest)
     assert (applied.revision, applied.changed, applied.plan.digest) == (1, True, plan.digest)
     with pytest.raises(Conflict, match="stale"):
@@ -148,7 +148,7 @@ def test_predictions_of_mappings_rows_and_numpy_values(client: Client) -> None:
 
 
 def test_a_models_own_error_keeps_its_traceback(client: Client, world: World) -> None:
-    world.files.describe = refuse_to_describe
+    world.describing.answer = refuse_to_describe
     with pytest.raises(StepFailed, match="ZeroDivisionError") as raised:
         client.plan(BUNDLE)
     assert raised.value.traceback == "Traceback: 1 / 0"
