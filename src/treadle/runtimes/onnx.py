@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import struct
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -64,14 +65,13 @@ class OnnxPredictor:
         except Exception as error:
             raise CorruptData(f"onnxruntime cannot load the compiled model: {error}") from error
         self._task = task
-        self._groups: list[tuple[Any, tuple[str, ...]]] = _groups(self._session.get_inputs(), columns)
-        self._instants = {name: column for name, column in columns.items() if column.type in ("datetime", "date")}
+        self._groups = _groups(self._session.get_inputs(), columns)
         self._output = _score_output(self._session.get_outputs(), task)
 
     @property
     def inputs(self) -> tuple[str, ...]:
         """The columns that the graph uses."""
-        return tuple(name for _, names in self._groups for name in names)
+        return tuple(name for group in self._groups for name in group.names)
 
     async def predict(self, columns: Mapping[str, Sequence[Any]], rows: int) -> list[Any]:
         """Score ``rows`` rows. Raises InvalidInput for values that the graph's types cannot hold."""
@@ -84,20 +84,13 @@ class OnnxPredictor:
         if rows == 0:
             return []
         feed: dict[str, Any] = {}
-        for dtype, names in self._groups:
-            block = [self._values(name, columns[name], dtype) for name in names]
-            feed.update(zip(names, _block(block, names, dtype, rows), strict=True))
+        for group in self._groups:
+            feed.update(zip(group.names, group.one(columns) if rows == 1 else group.many(columns, rows), strict=True))
         try:
             (answer,) = self._session.run(self._output, feed)
         except Exception as error:
             raise InvalidInput(f"the compiled model cannot take these rows: {error}") from error
         return self._scores(answer, rows)
-
-    def _values(self, name: str, values: Sequence[Any], dtype: Any) -> Sequence[Any]:
-        if dtype is np.object_:
-            return [_MISSING_TEXT if value is None else value for value in values] if None in values else values
-        column = self._instants.get(name)
-        return values if column is None else [_seconds(value, column) for value in values]
 
     def _scores(self, answer: Any, rows: int) -> list[Any]:
         scores: list[Any]
@@ -116,7 +109,52 @@ class OnnxPredictor:
         del self._session
 
 
-def _groups(inputs: Sequence[Any], columns: Mapping[str, OnnxColumn]) -> list[tuple[Any, tuple[str, ...]]]:
+class _Group:
+    """The inputs of one type, fed together."""
+
+    def __init__(self, dtype: Any, names: Sequence[str], columns: Mapping[str, OnnxColumn]) -> None:
+        self.dtype = dtype
+        self.names = tuple(names)
+        self._instants = {n: columns[n] for n in names if columns[n].type in ("datetime", "date")}
+        self._missing = _MISSING_TEXT if dtype is np.object_ else math.nan
+        self._floats = struct.Struct(f"={len(self.names)}f")
+
+    def one(self, columns: Mapping[str, Sequence[Any]]) -> Any:
+        """One row's values as an array of shape [columns, 1, 1]; the short way, without a warning to catch."""
+        if self._instants or not (self.dtype is np.float32 or self.dtype is np.object_):
+            return self.many(columns, 1)
+        values = [columns[name][0] for name in self.names]
+        if None in values:
+            values = [self._missing if value is None else value for value in values]
+        if self.dtype is np.object_:
+            return np.array(values, dtype=np.object_).reshape(-1, 1, 1)
+        try:
+            return np.frombuffer(self._floats.pack(*values), dtype=np.float32).reshape(-1, 1, 1)
+        except (struct.error, OverflowError):
+            return self.many(columns, 1)
+
+    def many(self, columns: Mapping[str, Sequence[Any]], rows: int) -> Any:
+        """The values as an array of shape [columns, rows, 1]: each column is contiguous. Raises InvalidInput."""
+        block = [self._values(name, columns[name]) for name in self.names]
+        try:
+            with np.errstate(over="ignore"):
+                array = np.array(block, dtype=self.dtype)
+        except (TypeError, ValueError, OverflowError) as error:
+            kind = np.dtype(self.dtype).name
+            raise InvalidInput(f"one of {', '.join(self.names)} cannot be a {kind}: {error}") from error
+        if self.dtype is np.float32 and np.isinf(array).any():
+            name = self.names[int(np.isinf(array).any(axis=1).argmax())]
+            raise InvalidInput(f"{name!r} holds a number that is too large", hint="32-bit floats end at 3.4e38")
+        return array.reshape(len(block), rows, 1)
+
+    def _values(self, name: str, values: Sequence[Any]) -> Sequence[Any]:
+        if self.dtype is np.object_:
+            return [self._missing if value is None else value for value in values] if None in values else values
+        column = self._instants.get(name)
+        return values if column is None else [_seconds(value, column) for value in values]
+
+
+def _groups(inputs: Sequence[Any], columns: Mapping[str, OnnxColumn]) -> list[_Group]:
     grouped: dict[Any, list[str]] = {}
     for tensor in inputs:
         column, dtype = columns.get(tensor.name), _DTYPES.get(tensor.type)
@@ -127,7 +165,7 @@ def _groups(inputs: Sequence[Any], columns: Mapping[str, OnnxColumn]) -> list[tu
         if (column.type == "str") != (dtype is np.object_):
             raise InvalidInput(f"the compiled model wants {tensor.name!r} as {tensor.type}, but it is a {column.type}")
         grouped.setdefault(dtype, []).append(tensor.name)
-    return [(dtype, tuple(names)) for dtype, names in grouped.items()]
+    return [_Group(dtype, names, columns) for dtype, names in grouped.items()]
 
 
 def _score_output(outputs: Sequence[Any], task: str) -> list[str]:
@@ -138,19 +176,6 @@ def _score_output(outputs: Sequence[Any], task: str) -> list[str]:
         if candidates:
             return [candidates[0].name]
     raise InvalidInput("the compiled model has no output of scores", hint="compile with the option zipmap off")
-
-
-def _block(block: list[Sequence[Any]], names: tuple[str, ...], dtype: Any, rows: int) -> Any:
-    """The columns of one type as an array of shape [columns, rows, 1], so that each column is contiguous."""
-    try:
-        with np.errstate(over="ignore"):
-            array = np.array(block, dtype=dtype)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise InvalidInput(f"one of {', '.join(names)} cannot be a {np.dtype(dtype).name}: {error}") from error
-    if dtype is np.float32 and np.isinf(array).any():
-        at = int(np.isinf(array).any(axis=1).argmax())
-        raise InvalidInput(f"{names[at]!r} holds a number that is too large", hint="32-bit floats end at 3.4e38")
-    return array.reshape(len(block), rows, 1)
 
 
 def _seconds(value: Any, column: OnnxColumn) -> float:

@@ -143,7 +143,7 @@ class GatewayApp:
         _allow(scope, "GET")
         table = self._plane.table
         if path == "/metrics":
-            await _send(send, 200, self._plane.metrics.render(table.revision).encode(), [_TEXT])
+            await _send(send, 200, self._plane.metrics.render(table.revision).encode(), kind=_TEXT)
         elif path == "/v2/health/live":
             await _send(send, 200, _encode({"live": True}))
         elif path.startswith("/v2/health") or path == "/health":
@@ -153,32 +153,25 @@ class GatewayApp:
             await _send(send, 200, _encode(ServerMetadata("treadle", self._version, [])))
 
     async def _body(self, scope: Scope, receive: Receive) -> bytes:
-        if (encoding := _header(scope, b"content-encoding")) not in (None, b"identity"):
+        if (encoding := _header(scope, b"content-encoding")) is not None and encoding != b"identity":
             raise _HttpError(415, f"the content encoding {encoding!r} is not understood", "send the body as it is")
-        length = _header(scope, b"content-length")
-        if length is not None and int(length) > self._max_body:
-            raise self._too_large()
         message = await receive()
         body: bytes = message.get("body", b"")
-        if not message.get("more_body"):
-            self._check_whole(message, body)
-            return body
-        chunks, size = [body], len(body)
-        while message.get("more_body"):
-            message = await receive()
-            chunks.append(message.get("body", b""))
-            size += len(chunks[-1])
-            if size > self._max_body:
+        if message.get("more_body"):
+            length = _header(scope, b"content-length")
+            if length is not None and int(length) > self._max_body:
                 raise self._too_large()
-        body = b"".join(chunks)
-        self._check_whole(message, body)
-        return body
-
-    def _check_whole(self, message: MutableMapping[str, Any], body: bytes) -> None:
+            chunks, size = [body], len(body)
+            while message.get("more_body") and size <= self._max_body:
+                message = await receive()
+                chunks.append(message.get("body", b""))
+                size += len(chunks[-1])
+            body = b"".join(chunks)
         if message["type"] == "http.disconnect":
             raise _HttpError(400, "the connection ended before the body did")
         if len(body) > self._max_body:
             raise self._too_large()
+        return body
 
     def _too_large(self) -> _HttpError:
         hint = "send fewer rows a request"
@@ -217,9 +210,11 @@ def _answer_headers(answer: Answer) -> Headers:
     return [(b"treadle-version", b"%d" % answer.version), (b"treadle-request-id", answer.request_id.encode())]
 
 
-async def _send(send: Send, status: int, body: bytes, headers: Headers | None = None) -> None:
-    lines: Headers = [(b"content-length", b"%d" % len(body))]
-    if not any(key == b"content-type" for key, _ in headers or ()):
-        lines.append(_JSON)
-    await send({"type": "http.response.start", "status": status, "headers": lines + (headers or [])})
+async def _send(
+    send: Send, status: int, body: bytes, headers: Headers | None = None, kind: tuple[bytes, bytes] = _JSON
+) -> None:
+    lines = [kind, (b"content-length", b"%d" % len(body))]
+    if headers:
+        lines += headers
+    await send({"type": "http.response.start", "status": status, "headers": lines})
     await send({"type": "http.response.body", "body": body})

@@ -6,8 +6,9 @@ import itertools
 import secrets
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from treadle.domain.errors import LogUnavailable, StepFailed
 from treadle.domain.predictions import PredictionRecord
@@ -20,8 +21,7 @@ from treadle.serve.table import LoadedModel, Table
 DEFAULT_THRESHOLD = 0.5
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True, gc=False):
     """What one request got. The id of row ``i`` is ``<request_id>-<i>``.
 
     ``scores`` and ``decisions`` have an entry a row; a multiclass score is a list of floats in ``classes``' order.

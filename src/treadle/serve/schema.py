@@ -6,7 +6,6 @@ import difflib
 import operator
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -41,8 +40,7 @@ _WORDS = {
 }
 
 
-@dataclass(frozen=True)
-class Batch:
+class Batch(msgspec.Struct, frozen=True, gc=False):
     """Rows that fit the schema, as columns: every feature is there, missing values are None, times are text."""
 
     columns: dict[str, Sequence[Any]]
