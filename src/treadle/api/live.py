@@ -44,7 +44,7 @@ class Message:
 
 
 class Live:
-    """Tells listeners of sealed events, of the clock and of what the loop is doing. Asks only while somebody listens."""
+    """Tells listeners of sealed events, of the clock and of what the loop does. Asks only while somebody listens."""
 
     def __init__(self, services: ControlServices, every: float = EVERY) -> None:
         self._services = services

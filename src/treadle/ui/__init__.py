@@ -1,0 +1,1 @@
+"""The web interface: serves the front end that ``frontend/`` builds."""

@@ -19,7 +19,9 @@ HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
 async def stream(
     request: Request,
     services: Services,
-    after: Annotated[int | None, Query(ge=0, description="go on after this position; from now on, unless given")] = None,
+    after: Annotated[
+        int | None, Query(ge=0, description="go on after this position; from now on, unless given")
+    ] = None,
     last_event_id: Annotated[str | None, Header()] = None,
 ) -> StreamingResponse:
     """Server-sent events: ``event`` (a sealed event, its position as id) and ``pulse`` (what the loop does now)."""
