@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -79,9 +78,9 @@ class Fitted:
 
 
 class Fitter:
-    """Fits and measures on one set of parts. Valuing decisions and writing rows is done once, beside the fitting.
+    """Fits and measures on one set of parts; rows are written, and decisions on them valued, once.
 
-    ``pool`` runs what may go on beside; ``stop`` cancels every step.
+    Its steps follow one another: a second warm process would take longer to start than it saves. ``stop`` cancels them.
     """
 
     def __init__(
@@ -93,7 +92,6 @@ class Fitter:
         parts: Parts,
         *,
         seed: int,
-        pool: ThreadPoolExecutor,
         stop: Cancel,
         log: LogLine | None,
     ) -> None:
@@ -102,16 +100,12 @@ class Fitter:
         self._code = code
         self._parts = parts
         self._seed = seed
-        self._pool = pool
         self._stop = stop
         self._log = log
         self.scorer = Scorer(engine, blobs, log=log, cancel=stop)
         self.validation, self.test = write(blobs, parts.validation), write(blobs, parts.test)
         self._train = write(blobs, parts.train)
-        self._worth: dict[str, Future[pl.DataFrame]] = {}
-        if spec.worth is not None and spec.task == "binary":
-            for rows in (self.validation, self.test):
-                self._worth[rows] = pool.submit(self.scorer.worths, code, rows)
+        self._worth: dict[str, pl.DataFrame] = {}
 
     def fit(self, params: Params) -> Fitted:
         """Fit on training rows and measure on validation rows. Raises StepFailed, StepCancelled."""
@@ -171,7 +165,11 @@ class Fitter:
         return scored if worth is not None else self.scorer.decided(self._code, self._spec, rows, scored)
 
     def _worth_of(self, rows: str) -> pl.DataFrame | None:
-        return self._worth[rows].result() if rows in self._worth else None
+        if self._spec.worth is None or self._spec.task != "binary":
+            return None
+        if rows not in self._worth:
+            self._worth[rows] = self.scorer.worths(self._code, rows)
+        return self._worth[rows]
 
 
 def _pruned(step: StepResult) -> bool:

@@ -36,8 +36,8 @@ logger = logging.getLogger("treadle.train")
 Progress = Callable[[str, float], None]
 """Told what is being done, and the share of the training that is behind (0 to 1)."""
 
-BESIDE = 3
-"""Steps that may wait or run beside the one that fits; the engine bounds how many really run."""
+BESIDE = 2
+"""Threads beside the one that trains: profiling while it fits, compiling while it fits baselines."""
 
 
 @dataclass(frozen=True)
@@ -156,15 +156,15 @@ class TrainService:
         told("preparing the environment", 0.0)
         self._environments.build(order.applied.environment, log=order.log)
         code = ModelCode.of(order.applied)
-        fitter = Fitter(
-            self._engine, self._blobs, spec, code, order.parts, seed=order.seed, pool=pool, stop=stop, log=order.log
-        )
+        fitter = Fitter(self._engine, self._blobs, spec, code, order.parts, seed=order.seed, stop=stop, log=order.log)
         profiled = pool.submit(self._profile, spec, order.parts.train)
         told("fitting", 0.1)
         leaderboard = self._search(order, fitter)
         params = next((c.params for c in leaderboard if c.chosen), order.params)
         fitted = fitter.fit(params)
-        told("testing and compiling", 0.7)
+        told("testing", 0.7)
+        test_scored, classes = fitter.tested(fitted)
+        told("compiling", 0.75)
         compiling = pool.submit(
             self._compiler.compile,
             code,
@@ -175,14 +175,12 @@ class TrainService:
             log=order.log,
             cancel=stop,
         )
-        test_scored, classes = fitter.tested(fitted)
         if not leaderboard:
             leaderboard = [
                 Candidate("model", dict(params), fitted.metrics, fitted.objective, fitted.step.seconds, chosen=True)
             ]
         if order.baselines:
             leaderboard += self._baselines(order, fitter)
-        told("compiling", 0.9)
         compiled = compiling.result()
         trained = self._trained(
             order,

@@ -63,6 +63,8 @@ class WorkerForm:
             "PYTHONHASHSEED": "0",
             "PYTHONFAULTHANDLER": "1",
             "MPLBACKEND": "Agg",
+            # Threads that wait for others by spinning make a busy machine slower by an order of magnitude.
+            "OMP_WAIT_POLICY": kept.get("OMP_WAIT_POLICY", "PASSIVE"),
         }
         if self.threads is not None:
             names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")
