@@ -37,6 +37,9 @@ WORKER_SECONDS = 5.0
 STOP_SECONDS = 20
 """How long requests in flight may take to end when the gateway is stopped."""
 
+MIRROR_SECONDS = 2.0
+"""How long mirrored requests that still wait may take then."""
+
 _BACKLOG = 2048
 
 
@@ -91,6 +94,7 @@ async def serve(home: Path, host: str, port: int, gateway: str) -> None:
         following.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await following
+        await plane.shadows.settle(MIRROR_SECONDS)
         await watcher.close()
         writer.close()
         listener.close()

@@ -102,6 +102,8 @@ class GatewayApp:
         batch = model.schema.decode(body)
         answer = await plane.answer(model, version, batch, plane.request_id(), started)
         await _send(send, 200, plain.encode_answer(answer), _answer_headers(answer))
+        if model.shadows:
+            plane.mirror(model, version, batch, answer)
 
     async def _tensors(self, parts: list[str], scope: Scope, receive: Receive, send: Send) -> None:
         name, rest, version = parts[0], parts[1:], None
@@ -135,6 +137,8 @@ class GatewayApp:
         batch = model.schema.check(*openinference.columns_of(request, model))
         answer = await plane.answer(model, version, batch, plane.request_id(), started)
         await _send(send, 200, openinference.encode_answer(answer, request, model), _answer_headers(answer))
+        if model.shadows:
+            plane.mirror(model, version, batch, answer)
 
     async def _server(self, scope: Scope, send: Send) -> None:
         path = scope["path"]

@@ -6,6 +6,7 @@ import itertools
 import secrets
 import time
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -15,8 +16,9 @@ from treadle.domain.predictions import PredictionRecord
 from treadle.ports.clock import Clock
 from treadle.ports.predictions import PredictionWriter
 from treadle.serve.metrics import ServingMetrics
+from treadle.serve.mirror import Mirror, Mirrored
 from treadle.serve.schema import Batch
-from treadle.serve.table import LoadedModel, Table
+from treadle.serve.table import LoadedModel, LoadedVersion, Table
 
 DEFAULT_THRESHOLD = 0.5
 
@@ -25,6 +27,7 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
     """What one request got. The id of row ``i`` is ``<request_id>-<i>``.
 
     ``scores`` and ``decisions`` have an entry a row; a multiclass score is a list of floats in ``classes``' order.
+    ``at`` is the clock's time at which it was answered.
     """
 
     model: str
@@ -34,6 +37,7 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
     scores: Sequence[Any]
     decisions: Sequence[Any]
     classes: tuple[str, ...] = ()
+    at: datetime | None = None
 
 
 def decide(task: str, scores: Sequence[Any], threshold: float | None, classes: Sequence[str]) -> list[Any]:
@@ -58,6 +62,7 @@ class DataPlane:
     def __init__(self, writer: PredictionWriter, clock: Clock, *, answer_unlogged: bool = False) -> None:
         self.table = Table()
         self.metrics = ServingMetrics()
+        self.shadows = Mirror(_score, writer, self.metrics)
         self._writer = writer
         self._clock = clock
         self._answer_unlogged = answer_unlogged
@@ -95,16 +100,10 @@ class DataPlane:
         chosen = model.choose(request_id) if version is None else model.version(version)
         chosen.in_flight += 1
         try:
-            scores = await chosen.predictor.predict(batch.columns, batch.rows)
+            scores, decisions = await _score(model, chosen, batch)
         finally:
             chosen.in_flight -= 1
-        if len(scores) != batch.rows:
-            raise StepFailed(
-                f"version {chosen.number} of {model.served.model!r} gave {len(scores)} scores for {batch.rows} rows",
-                hint="its predict function must return one score a row",
-            )
         served = chosen.served
-        decisions = decide(model.served.task, scores, served.threshold, served.classes)
         seconds = time.perf_counter() - started
         record = PredictionRecord(
             request_id=request_id,
@@ -120,7 +119,20 @@ class DataPlane:
         )
         self._log(record)
         self.metrics.answered(record.model, record.version, batch.rows, seconds)
-        return Answer(record.model, served.version, request_id, batch.rows, scores, decisions, served.classes)
+        return Answer(
+            record.model, served.version, request_id, batch.rows, scores, decisions, served.classes, record.at
+        )
+
+    def mirror(self, model: LoadedModel, version: int | None, batch: Batch, answer: Answer) -> None:
+        """Let the versions on trial score an answered request too. Call it once the answer has left.
+
+        Requests that named their ``version`` are not mirrored: they are no sample of the traffic.
+        """
+        if version is not None or answer.at is None:
+            return
+        for shadow in model.shadows:
+            if shadow.number != answer.version:
+                self.shadows.offer(Mirrored(model, shadow, batch, answer.request_id, answer.at))
 
     def _log(self, record: PredictionRecord) -> None:
         try:
@@ -132,3 +144,15 @@ class DataPlane:
                     f"the prediction log cannot be written: {error.strerror or error}",
                     hint="free disk space on the gateway, or let the deployment answer unlogged",
                 ) from error
+
+
+async def _score(model: LoadedModel, version: LoadedVersion, batch: Batch) -> tuple[Sequence[Any], Sequence[Any]]:
+    """A version's scores and decisions. Raises WorkerUnavailable, InvalidInput and StepFailed."""
+    scores = await version.predictor.predict(batch.columns, batch.rows)
+    if len(scores) != batch.rows:
+        raise StepFailed(
+            f"version {version.number} of {model.served.model!r} gave {len(scores)} scores for {batch.rows} rows",
+            hint="its predict function must return one score a row",
+        )
+    served = version.served
+    return scores, decide(model.served.task, scores, served.threshold, served.classes)

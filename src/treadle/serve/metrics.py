@@ -27,6 +27,8 @@ class ServingMetrics:
         self.unlogged = 0
         self._answers: dict[tuple[str, int], _Counts] = defaultdict(_Counts)
         self._errors: dict[tuple[str, int], int] = defaultdict(int)
+        self._mirrored: dict[tuple[str, int], int] = defaultdict(int)
+        self._dropped: dict[tuple[str, int, str], int] = defaultdict(int)
 
     def answered(self, model: str, version: int, rows: int, seconds: float) -> None:
         """Count an answered request; ``seconds`` from request read to answer logged."""
@@ -39,6 +41,14 @@ class ServingMetrics:
     def failed(self, model: str, status: int) -> None:
         """Count a refused or failed request; ``model`` is empty where none was found."""
         self._errors[model, status] += 1
+
+    def mirrored(self, model: str, version: int) -> None:
+        """Count a request that a version on trial has scored too."""
+        self._mirrored[model, version] += 1
+
+    def mirror_dropped(self, model: str, version: int, reason: str) -> None:
+        """Count a request that it has not; ``reason`` is ``full``, ``failed`` or ``stopped``."""
+        self._dropped[model, version, reason] += 1
 
     def render(self, revision: int) -> str:
         """All counts as text. ``revision`` is that of the routing table being served."""
@@ -59,6 +69,7 @@ class ServingMetrics:
         lines += ["# HELP treadle_errors_total Requests that got an error.", "# TYPE treadle_errors_total counter"]
         for (model, status), count in sorted(self._errors.items()):
             lines.append(f"treadle_errors_total{{{_labels(model=model, status=str(status))}}} {count}")
+        lines += self._render_mirrored()
         lines += [
             "# HELP treadle_latency_seconds Time from request read to answer logged.",
             "# TYPE treadle_latency_seconds histogram",
@@ -71,6 +82,22 @@ class ServingMetrics:
             lines.append(f"treadle_latency_seconds_sum{{{labels}}} {counts.seconds:.6f}")
             lines.append(f"treadle_latency_seconds_count{{{labels}}} {counts.requests}")
         return "\n".join(lines) + "\n"
+
+    def _render_mirrored(self) -> list[str]:
+        lines = [
+            "# HELP treadle_mirrored_requests_total Requests that a version on trial has scored too.",
+            "# TYPE treadle_mirrored_requests_total counter",
+        ]
+        for (model, version), count in sorted(self._mirrored.items()):
+            lines.append(f"treadle_mirrored_requests_total{{{_labels(model=model, version=str(version))}}} {count}")
+        lines += [
+            "# HELP treadle_mirror_dropped_total Requests that a version on trial should have scored too, but has not.",
+            "# TYPE treadle_mirror_dropped_total counter",
+        ]
+        for (model, version, reason), count in sorted(self._dropped.items()):
+            labels = _labels(model=model, version=str(version), reason=reason)
+            lines.append(f"treadle_mirror_dropped_total{{{labels}}} {count}")
+        return lines
 
 
 def _labels(**labels: str) -> str:
