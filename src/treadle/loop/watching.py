@@ -44,6 +44,9 @@ def watch(
     if due_for_drift(since, until):
         say("measuring drift")
         stages.monitor.drift(applied, version, until - DRIFT_WINDOW, until)
+    if day.date() < until.date():
+        say("merging files of finished days")
+        stages.log.compact_finished(until.date())
     payload = OutcomesCollected(until, taken.received, taken.joined)
     stages.events.append(Event(spec.name, stages.clock.now(), payload, once=f"{payload.kind}:{until.isoformat()}"))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -37,6 +37,10 @@ class PredictionLog(Protocol):
         """Parts that may hold rows answered in ``[since, until)``, oldest first."""
         ...
 
+    def compact_finished(self, before: date) -> int:
+        """Merge the parts of each model's days (UTC) before ``before``; return how many parts went into others."""
+        ...
+
 
 class Outcomes(Protocol):
     """What became of it; append-only and bitemporal. A part's file has ``key`` or ``prediction_id`` (text), ``label``,
@@ -60,8 +64,6 @@ class JoinedLog(Protocol):
         """Take a Parquet file over into the store; the same content again is no change."""
         ...
 
-    def parts(
-        self, model: str, since: datetime | None = None, until: datetime | None = None
-    ) -> Sequence[JoinedPart]:
+    def parts(self, model: str, since: datetime | None = None, until: datetime | None = None) -> Sequence[JoinedPart]:
         """Parts that may hold rows answered in ``[since, until)``, in the order joined."""
         ...

@@ -156,6 +156,19 @@ class PredictionLogContract:
         assert rows["row.distance"].to_list() == [1400.5, 100.0, 1.0, 2.0, 1400.5, 100.0]
         assert rows["row.pressure"].to_list() == [None, None, 3.0, 4.5, None, None]
 
+    def test_finished_days_are_merged(self, ends: Ends) -> None:
+        """Into one part a model and day, with the same rows; the present day is left alone."""
+        writer, log = ends
+        for number, hour in enumerate((1, 2, 3, 25, 26, 49, 50)):
+            writer.append(samples.a_prediction(number, at=samples.hours(hour)))
+            log.record()
+        before = all_rows(log)
+        assert log.compact_finished(date(2013, 1, 3)) == 5
+        assert log.compact_finished(date(2013, 1, 3)) == 0
+        assert [(part.day.day, part.rows) for part in log.parts("flights")] == [(1, 6), (2, 4), (3, 2), (3, 2)]
+        assert (log.parts("flights")[0].first, log.parts("flights")[0].last) == (samples.hours(1), samples.hours(3))
+        assert all_rows(log).equals(before)
+
     def test_threads_answer_and_record(self, ends: Ends) -> None:
         """Nothing is lost or doubled."""
         writer, log = ends

@@ -51,6 +51,7 @@ class MemoryPredictionLog:
         self._lock = threading.Lock()
         self._waiting: list[PredictionRecord] = []
         self._parts: list[PredictionPart] = []
+        self._written = 0
 
     def append(self, record: PredictionRecord) -> None:
         """Take one answered request."""
@@ -82,6 +83,21 @@ class MemoryPredictionLog:
         ]
         return sorted(found, key=lambda part: part.first)
 
+    def compact_finished(self, before: date) -> int:
+        """Merge the parts of each model's days before ``before``; return how many parts went into others."""
+        with self._lock:
+            groups: dict[tuple[str, date], list[PredictionPart]] = {}
+            for part in self._parts:
+                if part.day < before:
+                    groups.setdefault((part.model, part.day), []).append(part)
+            scattered = [parts for parts in groups.values() if len(parts) > 1]
+            for parts in scattered:
+                frame = pl.concat([pl.read_parquet(part.path) for part in parts], how="diagonal_relaxed")
+                first, last = min(part.first for part in parts), max(part.last for part in parts)
+                merged = self._stored(parts[0].model, parts[0].day, frame, first, last)
+                self._parts = [merged, *(part for part in self._parts if part not in parts)]
+        return sum(len(parts) for parts in scattered)
+
     def _write(self, model: str, day: date, records: Sequence[PredictionRecord]) -> PredictionPart:
         spec = self._specs(model)
         rows = [row for record in records for row in _rows(record, spec)]
@@ -89,10 +105,13 @@ class MemoryPredictionLog:
         if spec is not None:
             types |= {f"row.{column.name}": _DECLARED[column.type] for column in spec.features_in}
         frame = pl.DataFrame(rows, schema_overrides=types, infer_schema_length=None, strict=False)
+        return self._stored(model, day, frame, min(r.at for r in records), max(r.at for r in records))
+
+    def _stored(self, model: str, day: date, frame: pl.DataFrame, first: datetime, last: datetime) -> PredictionPart:
         self._folder.mkdir(parents=True, exist_ok=True)
-        path = self._folder / f"part-{len(self._parts)}-{day}-{hashlib.sha256(model.encode()).hexdigest()[:12]}.parquet"
+        self._written += 1
+        path = self._folder / f"part-{self._written}-{day}-{hashlib.sha256(model.encode()).hexdigest()[:12]}.parquet"
         frame.write_parquet(path)
-        first, last = min(record.at for record in records), max(record.at for record in records)
         return PredictionPart(str(path), model, day, frame.height, "memory", first, last)
 
 
