@@ -1,7 +1,10 @@
 """How traffic moves from a champion to a challenger. Pure: records in, records out.
 
-A rollout walks through the declared steps (shadow, then growing shares). Time moves it on, broken evidence stops
-it, and after the last step the challenger is promoted. A deployment has at most one rollout under way.
+A rollout walks through the declared steps (shadow, then growing shares). A step ends when its declared time has passed
+and live traffic speaks for the challenger; broken evidence ends the rollout at once, and evidence that stays open ends
+it once the step has lasted three times as long as declared. Where mirrored requests have already decided for the
+challenger, a canary step needs no more than its declared time. After the last step the challenger is promoted. A
+deployment has at most one rollout under way, and every rollout ends.
 """
 
 from __future__ import annotations
@@ -13,10 +16,13 @@ from datetime import datetime, timedelta
 
 from treadle.domain.deployments import Deployment, Rollout, RolloutState, Route
 from treadle.domain.errors import Conflict
-from treadle.domain.gates import Verdict
+from treadle.domain.gates import GateReport, Verdict, describe
 from treadle.spec.expressions import RolloutStep, ShadowStep
+from treadle.spec.model_spec import ModelSpec
 
 UNDER_WAY = (RolloutState.RUNNING, RolloutState.PAUSED)
+PATIENCE = 3
+"""A step whose evidence stays open lasts at most so many times what it declares."""
 
 
 class Action(enum.Enum):
@@ -31,19 +37,43 @@ class Action(enum.Enum):
 
 @dataclass(frozen=True)
 class Evidence:
-    """What live traffic says of the challenger so far: the live gates' verdict, and their numbers in words."""
+    """What live traffic says of the challenger during the present step.
+
+    ``decided`` is true where the paired comparison on mirrored requests has decided for it already.
+    """
 
     verdict: Verdict
     reason: str = ""
+    decided: bool = False
+    report: GateReport | None = None
+
+    @staticmethod
+    def of(report: GateReport | None, *, decided: bool = False) -> Evidence:
+        """From the gates' report; without one nothing has matured yet."""
+        if report is None:
+            return Evidence(Verdict.NOT_ENOUGH_DATA, "no request of this step has matured yet", decided)
+        return Evidence(report.verdict, in_words(report), decided, report)
 
 
 @dataclass(frozen=True)
 class Decision:
-    """An action, the step that the rollout is at once it is done (``len(steps)`` after the last), and why."""
+    """An action, the step that the rollout is at once it is done (``len(steps)`` after the last), and why.
+
+    ``waiting`` marks a hold whose declared time is over, while the evidence is still open.
+    """
 
     action: Action
     step: int
     reason: str
+    waiting: bool = False
+
+
+NOBODY_LOOKED = Evidence.of(None)
+
+
+def in_words(report: GateReport) -> str:
+    """Every gate with its numbers, in one line."""
+    return "; ".join(describe(result) for result in report.results) or "no gates are declared"
 
 
 def under_way(deployment: Deployment) -> Rollout | None:
@@ -64,13 +94,15 @@ def next_action(
     """What to do now on the way of ``version`` towards all traffic.
 
     ``immediate`` passes over the remaining steps (but not over failed evidence, nor over a pause). The first version
-    of a model has nobody to be compared with and is promoted at once. A step lasts at least as long as it declares;
-    evidence that is still open does not hold it up, evidence that failed aborts it.
+    of a model has nobody to be compared with and is promoted at once. For a rollout under way see :func:`step_action`.
     Raises Conflict while another version's rollout is under way.
     """
     rollout = under_way(deployment)
     if rollout is not None and rollout.version != version:
         raise _busy(deployment, rollout)
+    if rollout is not None and not immediate:
+        halted = rollout.state is RolloutState.PAUSED
+        return step_action(steps, rollout.step, rollout.step_started_at, now, evidence, paused=halted)
     step = rollout.step if rollout is not None else 0
     if evidence is not None and evidence.verdict is Verdict.FAIL:
         return Decision(Action.ABORT, step, evidence.reason or "a gate failed on live traffic")
@@ -79,16 +111,58 @@ def next_action(
     if immediate or deployment.champion is None or not steps:
         why = "promotion was asked for at once" if immediate else "there is nothing to move traffic from"
         return Decision(Action.PROMOTE, len(steps), why if steps else "no rollout steps are declared")
-    if rollout is None:
-        return Decision(Action.START, 0, f"{len(steps)} steps lie ahead")
+    return Decision(Action.START, 0, f"{_name(steps, 0)}; {len(steps)} steps lie ahead")
+
+
+def step_action(
+    steps: Sequence[RolloutStep],
+    step: int,
+    entered: datetime,
+    now: datetime,
+    evidence: Evidence | None = None,
+    *,
+    paused: bool = False,
+) -> Decision:
+    """What to do with a rollout that has been at ``step`` since ``entered``, by the rules at the head of this module.
+
+    A paused one only ends by evidence that failed. ``evidence`` is None where nobody has looked yet.
+    """
+    seen = evidence if evidence is not None else NOBODY_LOOKED
+    if seen.verdict is Verdict.FAIL:
+        return Decision(Action.ABORT, step, seen.reason or "a gate failed on live traffic")
+    if paused:
+        return Decision(Action.HOLD, step, "paused")
     if step >= len(steps):
         return Decision(Action.PROMOTE, len(steps), "all steps are done")
-    left = rollout.step_started_at + _lasts(steps[step]) - now
-    if left > timedelta(0):
-        return Decision(Action.HOLD, step, f"step {step + 1} of {len(steps)} lasts for another {left}")
-    if step + 1 >= len(steps):
-        return Decision(Action.PROMOTE, len(steps), f"all {len(steps)} steps are done")
-    return Decision(Action.ADVANCE, step + 1, f"step {step + 1} of {len(steps)} is done")
+    name, hold = _name(steps, step), lasts(steps[step])
+    if now - entered < hold:
+        return Decision(Action.HOLD, step, f"{name} lasts for another {hold - (now - entered)}")
+    if seen.verdict is Verdict.PASS or seen.decided:
+        why = seen.reason if seen.verdict is Verdict.PASS else f"mirrored requests have decided; {seen.reason}"
+        if step + 1 >= len(steps):
+            return Decision(Action.PROMOTE, len(steps), f"{name} is done: {why}")
+        return Decision(Action.ADVANCE, step + 1, f"{name} is done: {why}")
+    if now - entered < PATIENCE * hold:
+        until = f"until {entered + PATIENCE * hold:%Y-%m-%d %H:%M} at most"
+        return Decision(Action.HOLD, step, f"{name} goes on, {until}: {seen.reason}", waiting=True)
+    return Decision(Action.ABORT, step, f"not enough data after {PATIENCE} times the time of {name}: {seen.reason}")
+
+
+def lasts(step: RolloutStep) -> timedelta:
+    """How long a step is declared to last."""
+    return step.duration if isinstance(step, ShadowStep) else step.hold
+
+
+def cannot_share(champion: ModelSpec, challenger: ModelSpec) -> str | None:
+    """Why requests made for one version cannot be answered by the other too; None where they can.
+
+    Requests are checked against the champion's schema, so that is where the challenger's columns must be.
+    """
+    if champion.task != challenger.task:
+        return f"the label of the champion is {champion.task}, that of the challenger {challenger.task}"
+    there = {column.name: (column.type, column.zone) for column in champion.features_in}
+    wrong = [c.name for c in challenger.features_in if there.get(c.name) != (c.type, c.zone)]
+    return f"requests for the champion do not carry its {', '.join(wrong)}" if wrong else None
 
 
 def routes_at(step: RolloutStep, champion: int | None, version: int) -> tuple[Route, ...]:
@@ -154,6 +228,30 @@ def aborted(deployment: Deployment, now: datetime, reason: str) -> Deployment:
     return replace(deployment, revision=deployment.revision + 1, routes=routes, rollout=ended)
 
 
+def paused(deployment: Deployment, reason: str) -> Deployment:
+    """The deployment with its rollout standing still, traffic as it is; unchanged where it is paused already.
+
+    Raises Conflict without a rollout under way.
+    """
+    rollout = _needed(deployment)
+    if rollout.state is RolloutState.PAUSED:
+        return deployment
+    halted = replace(rollout, state=RolloutState.PAUSED, reason=reason)
+    return replace(deployment, revision=deployment.revision + 1, rollout=halted)
+
+
+def resumed(deployment: Deployment, now: datetime, reason: str) -> Deployment:
+    """The deployment with its paused rollout going on; the step's time begins anew, what it has shown stays.
+
+    Unchanged where it is not paused. Raises Conflict without a rollout under way.
+    """
+    rollout = _needed(deployment)
+    if rollout.state is RolloutState.RUNNING:
+        return deployment
+    running = replace(rollout, state=RolloutState.RUNNING, step_started_at=now, reason=reason)
+    return replace(deployment, revision=deployment.revision + 1, rollout=running)
+
+
 def rolled_back(deployment: Deployment, now: datetime, reason: str, to: int | None = None) -> Deployment:
     """The deployment with an earlier version answering again. A rollout under way ends with it.
 
@@ -189,8 +287,10 @@ def rolled_back(deployment: Deployment, now: datetime, reason: str, to: int | No
     )
 
 
-def _lasts(step: RolloutStep) -> timedelta:
-    return step.duration if isinstance(step, ShadowStep) else step.hold
+def _name(steps: Sequence[RolloutStep], step: int) -> str:
+    one = steps[step]
+    what = "shadow" if isinstance(one, ShadowStep) else f"canary {one.percent:g} %"
+    return f"step {step + 1} of {len(steps)} ({what})"
 
 
 def _busy(deployment: Deployment, rollout: Rollout) -> Conflict:
@@ -199,3 +299,13 @@ def _busy(deployment: Deployment, rollout: Rollout) -> Conflict:
         f"{rollout.state.value})",
         hint="wait until it ends, or abort it first; a deployment has one rollout at a time",
     )
+
+
+def _needed(deployment: Deployment) -> Rollout:
+    rollout = under_way(deployment)
+    if rollout is None:
+        raise Conflict(
+            f"no version of {deployment.model!r} is being rolled out",
+            hint="a rollout starts when a challenger has passed its gates: treadle train",
+        )
+    return rollout

@@ -22,6 +22,7 @@ from treadle.domain.events import (
     VersionPromoted,
     VersionRolledBack,
 )
+from treadle.domain.gates import GateReport
 from treadle.domain.versions import ModelVersion
 from treadle.ports.clock import Clock
 from treadle.ports.deployments import Deployments, Routing
@@ -87,10 +88,12 @@ class DeployService:
         actor: str = "loop",
         *,
         immediate: bool = False,
+        at_step: int | None = None,
     ) -> tuple[Deployment, Decision]:
         """Do the next thing on ``version``'s way through the declared steps, and tell what it was.
 
-        Safe to call over and over. Raises as :meth:`promote` does.
+        Safe to call over and over. ``at_step`` names the step that the caller's evidence is about: where the rollout is
+        at another one by now, or has ended, nothing is done. Raises as :meth:`promote` does.
         """
         with self._lock:
             self._versions.get(model, version)
@@ -99,11 +102,35 @@ class DeployService:
             if before.champion == version and rollouts.under_way(before) is None:
                 self.publish()
                 return before, Decision(Action.HOLD, len(steps), f"version {version} is champion already")
+            present = rollouts.under_way(before)
+            if at_step is not None and (present is None or present.step != at_step):
+                self.publish()
+                return before, Decision(Action.HOLD, at_step, f"step {at_step + 1} is over already")
             decision = rollouts.next_action(steps, before, version, now, evidence, immediate=immediate)
             after = rollouts.apply(decision, steps, before, version, now)
             if after.revision == before.revision:
                 return before, decision
-            return self._change(after, _told(decision, version, before.champion), actor), decision
+            report = evidence.report if evidence is not None else None
+            return self._change(after, _told(decision, version, before.champion, report), actor), decision
+
+    def pause(self, model: str, reason: str, actor: str = "loop") -> Deployment:
+        """Let the rollout under way stand still; traffic stays as it is. Raises Conflict without one."""
+        with self._lock:
+            before = self.deployment(model)
+            return self._stand(before, rollouts.paused(before, reason), "paused", actor)
+
+    def resume(self, model: str, reason: str, actor: str = "loop") -> Deployment:
+        """Let a paused rollout go on; its step's time begins anew. Raises Conflict without one under way."""
+        with self._lock:
+            before = self.deployment(model)
+            return self._stand(before, rollouts.resumed(before, self._clock.now(), reason), "resumed", actor)
+
+    def _stand(self, before: Deployment, after: Deployment, action: str, actor: str) -> Deployment:
+        rollout = after.rollout
+        if after.revision != before.revision and rollout is not None:
+            told = RolloutStepped(rollout.version, rollout.step, action, rollout.reason)
+            self._deployments.put(after, _event(after, told, self._clock.now(), actor))
+        return after
 
     def abort(self, model: str, reason: str, actor: str = "loop") -> Deployment:
         """End the rollout under way; all traffic stays with the champion. Without one, nothing changes."""
@@ -215,13 +242,13 @@ def _event(deployment: Deployment, payload: Payload, now: datetime, actor: str) 
     return Event(deployment.model, now, payload, actor, once=f"{kind}:{deployment.revision}")
 
 
-def _told(decision: Decision, version: int, champion: int | None) -> Payload:
+def _told(decision: Decision, version: int, champion: int | None, report: GateReport | None) -> Payload:
     match decision.action:
         case Action.START:
-            return RolloutStarted(version, champion)
+            return RolloutStarted(version, champion, decision.reason)
         case Action.PROMOTE:
             return VersionPromoted(version, champion, decision.reason)
         case Action.ABORT:
-            return RolloutStepped(version, decision.step, "aborted", decision.reason)
+            return RolloutStepped(version, decision.step, "aborted", decision.reason, report)
         case _:
-            return RolloutStepped(version, decision.step, "advanced", decision.reason)
+            return RolloutStepped(version, decision.step, "advanced", decision.reason, report)

@@ -89,17 +89,38 @@ class RolloutStarted:
     kind: ClassVar[str] = "rollout_started"
     version: int
     previous: int | None
+    reason: str = ""
 
 
 @dataclass(frozen=True)
 class RolloutStepped:
-    """A rollout moved on, held or was aborted; ``step`` is the one that it is at now."""
+    """A rollout moved on, held or was aborted; ``step`` is the one that it is at now.
+
+    ``report`` is the evidence that it was decided by, where there was any.
+    """
 
     kind: ClassVar[str] = "rollout_stepped"
     version: int
     step: int
     action: str  # advanced, held, aborted, paused, resumed
     reason: str
+    report: GateReport | None = None
+
+
+@dataclass(frozen=True)
+class RolloutExamined:
+    """What the matured requests of a rollout, answered in ``[since, until)``, say of its version.
+
+    With ``shadow`` they are mirrored ones, paired with the answers that were given; else those it answered itself.
+    """
+
+    kind: ClassVar[str] = "rollout_examined"
+    version: int
+    step: int
+    shadow: bool
+    since: datetime
+    until: datetime
+    report: GateReport
 
 
 @dataclass(frozen=True)
@@ -180,6 +201,7 @@ Payload = (
     | VersionRefused
     | RolloutStarted
     | RolloutStepped
+    | RolloutExamined
     | VersionPromoted
     | VersionRolledBack
     | RoutingChanged

@@ -1,17 +1,24 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from datetime import timedelta
+from unittest.mock import ANY
 
 import pytest
 
-from treadle.deploy.rollouts import Action, Evidence
-from treadle.domain.deployments import Route
+from treadle.deploy.rollouts import Action, Decision, Evidence, cannot_share
+from treadle.domain.deployments import RolloutState, Route
 from treadle.domain.errors import Conflict, NotFound
+from treadle.domain.events import RolloutStarted, RolloutStepped, RoutingChanged, VersionPromoted
 from treadle.domain.gates import Verdict
 from treadle.spec.expressions import CanaryStep, ShadowStep
+from treadle.spec.model_spec import ColumnSpec, ModelSpec
 
 DAY = timedelta(days=1)
+SPEC = ModelSpec(
+    "m", "", "Row", (ColumnSpec("pressure", "float"), ColumnSpec("late", "bool")), label="late", task="binary"
+)
 STEPS = (ShadowStep(2 * DAY), CanaryStep(5, DAY), CanaryStep(100, DAY))
 
 
@@ -123,7 +130,7 @@ def test_a_rollout_walks_its_steps(house):
     house.service.promote("flights", 1, "first")
     actions = []
     for _ in range(9):
-        deployment, decision = house.service.drive("flights", 2, STEPS)
+        deployment, decision = house.service.drive("flights", 2, STEPS, Evidence(Verdict.PASS, "better by 2"))
         actions.append(decision.action)
         if decision.action is Action.PROMOTE:
             break
@@ -131,6 +138,56 @@ def test_a_rollout_walks_its_steps(house):
     assert actions == [Action.START, Action.HOLD, Action.ADVANCE, Action.ADVANCE, Action.PROMOTE]
     assert deployment.champion == 2
     assert house.service.drive("flights", 2, STEPS)[1].action is Action.HOLD
+    told = [e.payload for e in house.deployments.events if not isinstance(e.payload, RoutingChanged)][1:]
+    assert [type(payload) for payload in told] == [RolloutStarted, RolloutStepped, RolloutStepped, VersionPromoted]
+    assert told[0].reason == "step 1 of 3 (shadow); 3 steps lie ahead"
+    assert all("better by 2" in payload.reason for payload in told[1:])
+
+
+def test_open_evidence_holds_a_step_and_then_ends_the_rollout(house):
+    house.service.promote("flights", 1, "first")
+    house.service.drive("flights", 2, STEPS)
+    house.clock.forward(2 * DAY)
+    deployment, decision = house.service.drive("flights", 2, STEPS)
+    assert (decision.action, decision.waiting) == (Action.HOLD, True)
+    assert deployment.routes == (Route(1, 100.0), Route(2, 0.0, shadow=True))
+    house.clock.forward(4 * DAY)
+    deployment, decision = house.service.drive("flights", 2, STEPS)
+    assert decision.action is Action.ABORT
+    assert "not enough data after 3 times the time of step 1 of 3 (shadow)" in decision.reason
+    assert (deployment.champion, deployment.routes) == (1, (Route(1, 100.0),))
+
+
+def test_evidence_about_a_step_that_is_over_moves_nothing(house):
+    house.service.promote("flights", 1, "first")
+    house.service.drive("flights", 2, STEPS)
+    house.clock.forward(2 * DAY)
+    good = Evidence(Verdict.PASS)
+    assert house.service.drive("flights", 2, STEPS, good, at_step=0)[1].action is Action.ADVANCE
+    before = house.service.deployment("flights")
+    house.clock.forward(2 * DAY)
+    assert house.service.drive("flights", 2, STEPS, good, at_step=0) == (before, Decision(Action.HOLD, 0, ANY))
+    house.service.abort("flights", "by hand")
+    assert house.service.drive("flights", 2, STEPS, good, at_step=1)[1].action is Action.HOLD
+    assert house.service.deployment("flights").champion == 1
+
+
+def test_a_paused_rollout_stands_still_until_resumed_and_its_step_begins_anew(house):
+    with pytest.raises(Conflict, match="no version of 'flights' is being rolled out"):
+        house.service.pause("flights", "?")
+    house.service.promote("flights", 1, "first")
+    house.service.drive("flights", 2, STEPS)
+    published = house.routing.published[:]
+    assert house.service.pause("flights", "the desk is away", "ada").rollout.state is RolloutState.PAUSED
+    house.service.pause("flights", "twice")
+    house.clock.forward(30 * DAY)
+    assert house.service.drive("flights", 2, STEPS, Evidence(Verdict.PASS))[1].action is Action.HOLD
+    assert house.service.resume("flights", "back", "ada").rollout.step_started_at == house.clock.now()
+    house.service.resume("flights", "twice")
+    assert house.service.drive("flights", 2, STEPS, Evidence(Verdict.PASS))[1].action is Action.HOLD
+    assert house.kinds()[-2:] == ["rollout_stepped", "rollout_stepped"]
+    assert [e.payload.action for e in house.deployments.events[-2:]] == ["paused", "resumed"]
+    assert house.routing.published == published
 
 
 def test_a_rollout_is_passed_over_when_immediate(house):
@@ -161,3 +218,11 @@ def test_abort_ends_a_rollout_and_only_that(house):
     house.service.drive("flights", 2, STEPS)
     assert house.service.abort("flights", "changed my mind", "ada").routes == (Route(1, 100.0),)
     assert house.deployments.events[-2].payload.action == "aborted"
+
+
+def test_versions_share_requests_where_the_champions_schema_carries_what_the_challenger_takes():
+    champion, fewer = SPEC, replace(SPEC, columns=tuple(c for c in SPEC.columns if c.name != "pressure"))
+    assert cannot_share(champion, champion) is None
+    assert cannot_share(champion, fewer) is None
+    assert cannot_share(fewer, champion) == "requests for the champion do not carry its pressure"
+    assert "regression" in cannot_share(champion, replace(champion, task="regression"))
