@@ -73,4 +73,4 @@ class SocketLoopClient:
 
 def _error(told: dict[str, Any]) -> errors.TreadleError:
     kind = getattr(errors, str(told.get("type")), errors.TreadleError)
-    return kind(str(told.get("message")), hint=str(told.get("hint", "")))  # type: ignore[no-any-return]
+    return kind(str(told.get("message")), hint=str(told.get("hint", "")))

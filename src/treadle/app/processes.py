@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -70,6 +71,10 @@ class Child:
             self.retry_at = now + wait
         if now >= self.retry_at:
             self.start()
+
+    def ask_to_end(self) -> None:
+        """Send it SIGTERM and do not wait; a thread sees to it that nothing of it stays."""
+        threading.Thread(target=self.end, args=(30.0,), name=f"end-{self.name}", daemon=True).start()
 
     def end(self, patience: float = 10.0) -> None:
         """Ask it to end, then make it."""

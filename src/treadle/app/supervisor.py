@@ -38,6 +38,7 @@ class Supervisor:
         self._virtual_start = virtual_start
         self._children: dict[str, Child] = {}
         self._workers: dict[str, Child] = {}
+        self._retiring: list[tuple[int, Child]] = []
         self._stop = threading.Event()
         self._routing = FileRouting(settings.home)
 
@@ -76,6 +77,7 @@ class Supervisor:
             for child in [*self._children.values(), *self._workers.values()]:
                 child.tend()
             seen = self._tend_workers(seen)
+            self._retire_workers()
 
     def stop(self) -> None:
         """Make :meth:`run` return."""
@@ -86,7 +88,7 @@ class Supervisor:
         for name in ("gateway", "control", "loop"):
             if name in self._children:
                 self._children[name].end()
-        for worker in self._workers.values():
+        for worker in [*self._workers.values(), *(worker for _, worker in self._retiring)]:
             worker.end(2.0)
         (self._settings.home / "server.json").unlink(missing_ok=True)
 
@@ -98,16 +100,27 @@ class Supervisor:
         mark = (status.st_ino, status.st_mtime_ns)
         if mark == seen:
             return seen
-        wanted = {v.worker_socket: v for v in workers_of(self._routing.read()) if v.worker_socket}
-        for path in set(self._workers) - set(wanted):
-            self._workers.pop(path).end(2.0)
+        table = self._routing.read()
+        wanted = {v.worker_socket: v for v in workers_of(table) if v.worker_socket}
         for path, version in wanted.items():
             if path not in self._workers:
                 name = f"worker-{Path(path).stem}"
                 log = self._settings.home / "logs" / f"{name}.log"
                 self._workers[path] = Child(name, worker_command(version), log, self._worker_environment())
                 self._workers[path].start()
+        for path in set(self._workers) - set(wanted):
+            self._retiring.append((table.revision, self._workers.pop(path)))
         return mark
+
+    def _retire_workers(self) -> None:
+        """Ask workers to end that no gateway sends anything to any more; they answer what they have first."""
+        still = []
+        for revision, worker in self._retiring:
+            if self._routing.wait_for(revision, 0):
+                worker.ask_to_end()
+            else:
+                still.append((revision, worker))
+        self._retiring = still
 
     def _worker_environment(self) -> dict[str, str]:
         from treadle.engines.local.runtime_tree import runtime_tree

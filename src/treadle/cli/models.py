@@ -286,7 +286,7 @@ def _version_row(version: VersionSummary) -> list[str]:
         printing.moment(version.as_of),
         version.verdict.value.replace("_", " ") if version.verdict else "-",
         version.runtime,
-        printing.figures(version.metrics, 3),
+        printing.brief(version.metrics),
         version.reason or "-",
     ]
 

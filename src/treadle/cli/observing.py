@@ -110,7 +110,7 @@ def runs(
         printing.as_json(found)
         return
     cells = [
-        [r.id, r.model, r.status.value, printing.moment(r.started_at), _seconds(r), printing.figures(r.metrics, 3)]
+        [r.id, r.model, r.status.value, printing.moment(r.started_at), _seconds(r), printing.brief(r.metrics)]
         for r in found
     ]
     printing.table(["run", "model", "status", "started", "seconds", "metrics"], cells, right=(4,))
@@ -210,7 +210,7 @@ def _model_row(model: ModelStatus) -> list[str]:
     if model.realised is not None:
         metrics = {name: m.value for name, m in model.realised.metrics.items() if m.value is not None}
         share = f"{model.realised.coverage:.0%} of {model.realised.predictions:,}"
-        realised = f"{printing.figures(metrics, 3)} ({model.realised.maturity.value}, {share})"
+        realised = f"{printing.brief(metrics)} ({model.realised.maturity.value}, {share})"
     return [
         model.name,
         str(model.revision),

@@ -14,6 +14,8 @@ from treadle.domain import codec
 from treadle.domain.gates import GateReport, GateResult
 from treadle.domain.runs import Candidate
 
+HEADLINE = ("worth", "auc", "mae", "f1_macro", "accuracy", "log_loss", "rmse", "r2")
+
 
 def as_json(value: Any) -> None:
     """Print a record, or plain data, as JSON."""
@@ -48,6 +50,12 @@ def moment(at: datetime | None) -> str:
     return "-" if at is None else f"{at:%Y-%m-%d %H:%M}"
 
 
+def brief(metrics: dict[str, float]) -> str:
+    """The two or three metrics that people ask for first, for a line of a table."""
+    chosen = [name for name in HEADLINE if name in metrics][:3]
+    return ", ".join(f"{name} {number(metrics[name], 3)}" for name in chosen) or figures(metrics, 3)
+
+
 def figures(metrics: dict[str, float], digits: int = 4) -> str:
     """Metrics in one cell."""
     return ", ".join(f"{name} {number(value, digits)}" for name, value in sorted(metrics.items())) or "-"
@@ -55,7 +63,8 @@ def figures(metrics: dict[str, float], digits: int = 4) -> str:
 
 def leaderboard(candidates: Sequence[Candidate]) -> None:
     """Print what a training chose among, the best first as they come."""
-    names = sorted({name for candidate in candidates for name in candidate.metrics})
+    known = {name for candidate in candidates for name in candidate.metrics}
+    names = [name for name in HEADLINE if name in known] or sorted(known)
     rows = [
         [
             ("* " if candidate.chosen else "  ") + candidate.name,

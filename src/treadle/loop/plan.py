@@ -25,6 +25,8 @@ from treadle.spec.model_spec import ModelSpec
 from treadle.spec.script_metadata import read_script_metadata
 
 DESCRIBE_TIMEOUT = timedelta(minutes=2)
+UNREMARKABLE = (None, False, "", [])
+"""What a new model's plan does not list: nothing was declared there."""
 
 
 @dataclass(frozen=True)
@@ -209,7 +211,7 @@ def difference(old: AppliedModel | None, new: AppliedModel) -> tuple[Change, ...
     changes = [
         Change(path, before.get(path), after.get(path))
         for path in sorted(before.keys() | after.keys())
-        if before.get(path) != after.get(path)
+        if before.get(path) != after.get(path) and not (old is None and after.get(path) in UNREMARKABLE)
     ]
     old_files = old.code.files if old else {}
     changes += [

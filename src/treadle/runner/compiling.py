@@ -14,6 +14,7 @@ from treadle.runner.frames import Table, load
 from treadle.spec.model_spec import ModelSpec
 
 _FOR = "to compile a model"
+_NEEDED = ("mode", "value", "adjust_threshold_for_sklearn")
 _INTEGERS = ("tree_id", "node_id", "feature_id", "true_child_id", "false_child_id", "nodes_missing_value_tracks_true")
 
 
@@ -85,17 +86,32 @@ def _drop_unused_inputs(model: Any) -> list[str]:
     return [value.name for value in kept]
 
 
+def single_threshold(threshold: float) -> float:
+    """The 32-bit threshold that parts 32-bit copies of decimal numbers as ``threshold`` parts the numbers themselves.
+
+    Half-way between 0.22 and 0.24 lies 0.22999999999999998, which in 32 bits is the same number as 0.23: the decimal
+    that it is mistaken for has to stay above it, so the next smaller number is taken.
+    """
+    numpy = load("numpy", _FOR)
+    single = numpy.float32(threshold)
+    decimal = float(numpy.format_float_scientific(single, unique=True))
+    if decimal <= threshold:
+        return float(single)
+    return float(numpy.nextafter(single, numpy.float32(-numpy.inf)))
+
+
 @contextlib.contextmanager
 def plain_tree_nodes() -> Iterator[None]:
-    """Let skl2onnx convert trees whose nodes hold numpy scalars.
+    """Let skl2onnx convert trees whose nodes hold numpy scalars, and keep decimals on their side of a threshold.
 
     scikit-learn 1.9 hands skl2onnx 1.20 numpy integers and booleans in the nodes of HistGradientBoosting, which ONNX's
     attributes refuse. For the time of a conversion the one function that notes a node turns those fields into Python's
-    integers. Where a release has no such function, or one of another form, nothing is touched.
+    integers, and thresholds that were found in 64 bits into what :func:`single_threshold` says. Where a release has no
+    such function, or one of another form, nothing is touched.
     """
     trees = load("skl2onnx.common.tree_ensemble", _FOR)
     original = getattr(trees, "add_node", None)
-    if original is None or not set(_INTEGERS) <= set(inspect.signature(original).parameters):
+    if original is None or not {*_INTEGERS, *_NEEDED} <= set(inspect.signature(original).parameters):
         yield
         return
     signature = inspect.signature(original)
@@ -106,6 +122,8 @@ def plain_tree_nodes() -> Iterator[None]:
         for name in _INTEGERS:
             if name in bound.arguments:
                 bound.arguments[name] = int(bound.arguments[name])
+        if bound.arguments["mode"] == "BRANCH_LEQ" and not bound.arguments["adjust_threshold_for_sklearn"]:
+            bound.arguments["value"] = single_threshold(float(bound.arguments["value"]))
         return original(*bound.args, **bound.kwargs)
 
     trees.add_node = add_node
