@@ -14,9 +14,9 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from treadle.domain.errors import InvalidInput, TreadleError
+from treadle.domain.errors import InvalidInput, TreadleError, WorkerUnavailable
 from treadle.loop.decide import Command, command_id, decide, next_due
 from treadle.loop.state import LoopState, ModelState
 from treadle.ports.clock import Clock
@@ -27,6 +27,8 @@ logger = logging.getLogger("treadle.loop")
 
 READ = 1000
 RETRY_FIRST, RETRY_MOST = 1.0, 60.0
+PATIENT_TRIES = 3
+"""A virtual clock waits for a failing command until it has failed so often; then time goes on without it."""
 
 
 class Executor(Protocol):
@@ -41,6 +43,7 @@ class Executor(Protocol):
         ...
 
 
+@runtime_checkable
 class VirtualClock(Clock, Protocol):
     """A clock that stands still until it is set."""
 
@@ -80,6 +83,7 @@ class Driver:
         self._spec_cache: dict[tuple[str, int], ModelSpec] = {}
         self._running: dict[tuple[str, str], Future[None]] = {}
         self._setbacks: dict[str, Setback] = {}
+        self._held_back: dict[tuple[str, str], Setback] = {}
         self._ended: set[tuple[str, str]] = set()
         self._dirty: set[str] = set()
         self._due: list[tuple[datetime, str]] = []
@@ -105,6 +109,10 @@ class Driver:
 
     def turn(self) -> int:
         """Take in new events and start every command that is due; return how many are running."""
+        return self._take_turn()[0]
+
+    def _take_turn(self) -> tuple[int, bool]:
+        """As :meth:`turn`; besides, whether all is at rest: nothing runs, nothing is to be looked at or tried soon."""
         with self._turn:
             with self._changed:
                 self._ended.clear()
@@ -116,29 +124,34 @@ class Driver:
                 dirty, self._dirty = sorted(self._dirty), set()
             for name in dirty:
                 self._start(self._state.models[name], now)
-        with self._changed:
-            return len(self._running)
+            with self._changed:
+                soon = any(setback.tries < PATIENT_TRIES for setback in self._held_back.values())
+                return len(self._running), not self._running and not self._dirty and not soon
 
     def settle(self, give_up: Callable[[], bool] = lambda: False) -> None:
         """Turn until nothing runs and nothing is due. Commands that fail over and over are set aside."""
         while not self._stopping and not give_up():
             with self._changed:
                 self._poked = False
-            if self.turn() == 0 and not self._dirty:
+            if self._take_turn()[1]:
                 return
             with self._changed:
-                if self._running and not self._poked:
+                if not self._poked and not self._dirty:
                     self._changed.wait(1.0)
 
-    def advance(self, to: datetime, told: Callable[[datetime], None] = lambda _: None) -> None:
+    def advance(
+        self, to: datetime, told: Callable[[datetime], None] = lambda _: None, *, resumed: bool = False
+    ) -> None:
         """Move a virtual clock to ``to``, stopping at every time at which something is due, at rest each time.
 
-        Raises InvalidInput on a wall clock, or for a time that has passed.
+        Raises InvalidInput on a wall clock, or for a time that has passed, unless this is ``resumed``: asked for once
+        more by somebody whose first request was lost on the way. Raises WorkerUnavailable where the driver is stopped
+        on the way: the clock stands where it was at rest last.
         """
         clock = self._clock
-        if not hasattr(clock, "set"):
+        if not isinstance(clock, VirtualClock):
             raise InvalidInput("this server runs on the wall clock", hint="start it with --virtual-clock to move time")
-        if to < clock.now():
+        if to < clock.now() and not resumed:
             raise InvalidInput(
                 f"{to.isoformat()} has passed", hint=f"it is {clock.now().isoformat()}; time only goes on"
             )
@@ -150,9 +163,11 @@ class Driver:
             clock.set(max(due, clock.now()))
             told(clock.now())
             self.settle()
-        clock.set(to)
+        if self._stopping:
+            raise WorkerUnavailable("the loop is being stopped", hint="ask again when it is back")
+        clock.set(max(to, clock.now()))
         self.settle()
-        told(to)
+        told(clock.now())
 
     def run(self, every: float = 0.5) -> None:
         """Keep turning until :meth:`stop`; at least once in ``every`` seconds, and at once when poked."""
@@ -194,6 +209,8 @@ class Driver:
         if state.revision == 0 or self._stopping:
             return
         spec = self._spec(state)
+        for lane in [lane for lane in self._held_back if lane[0] == state.name]:
+            del self._held_back[lane]
         for command in decide(state, spec, now):
             lane = (state.name, command.lane)
             setback = self._setbacks.get(command_id(command))
@@ -201,7 +218,10 @@ class Driver:
                 if lane in self._ended:  # it ended after its model's state was read: look again
                     self._dirty.add(state.name)
                     continue
-                if lane in self._running or (setback is not None and time.monotonic() < setback.retry_at):
+                if lane in self._running:
+                    continue
+                if setback is not None and time.monotonic() < setback.retry_at:
+                    self._held_back[lane] = setback
                     continue
                 self._running[lane] = self._pool.submit(self._carry_out, command, lane)
         due = next_due(state, spec, now)
@@ -222,7 +242,9 @@ class Driver:
                 level, "%s failed (try %d): %s", name, tries, error, exc_info=not isinstance(error, TreadleError)
             )
             self._executor.failed(command, error, tries)
-            threading.Timer(wait, self._retry, [command.model]).start()
+            timer = threading.Timer(wait, self._retry, [command.model])
+            timer.daemon = True
+            timer.start()
         finally:
             with self._changed:
                 del self._running[lane]

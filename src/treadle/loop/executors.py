@@ -30,7 +30,7 @@ class StageExecutor:
         self._stages = stages
         self._activity = activity
         self._cancel = cancel
-        self._failing: set[tuple[str, str]] = set()
+        self._sound: set[tuple[str, str]] = set()
 
     def execute(self, command: Command) -> None:
         """Carry a command out; see :class:`treadle.loop.driver.Executor`."""
@@ -61,14 +61,15 @@ class StageExecutor:
         """Make an unexpected failure visible as an incident once it has happened twice."""
         if tries >= 2:
             what = type(command).__name__
-            self._failing.add((command.model, what))
+            self._sound.discard((command.model, what))
             self._stages.monitor.report_failure(command.model, what, str(error), tries)
 
     def _recovered(self, command: Command) -> None:
+        """End the incident of a command that works again, whichever process reported it."""
         what = (command.model, type(command).__name__)
-        if what in self._failing:
+        if what not in self._sound:
             self._stages.monitor.report_recovery(*what)
-            self._failing.discard(what)
+            self._sound.add(what)
 
     def _event(self, model: str, payload: TrainingRequested | TrainingFailed | VersionRefused, once: str) -> None:
         self._stages.events.append(Event(model, self._stages.clock.now(), payload, once=once))
@@ -122,13 +123,14 @@ class StageExecutor:
             cancel=self._cancel,
         )
         champion = stages.deploy.deployment(command.model).champion
-        version = stages.registry.register(applied, trained, attempt.id, attempt.as_of, champion)
-        stages.monitor.report_training_success(command.model, version.number)
+        stages.registry.register(applied, trained, attempt.id, attempt.as_of, champion)
 
     def _judge(self, command: Judge) -> None:
         say = partial(self._activity.update, command.model, command.lane)
         stages = self._stages
         version = stages.registry.get(command.model, command.version)
+        # Not where the version is registered: a crash right after that must not leave the incident open.
+        stages.monitor.report_training_success(command.model, version.number)
         report = judge(stages, version, command.champion, say, self._cancel)
         stages.registry.judge(version, report, command.champion)
         logger.info("%s version %d: %s, %s", command.model, command.version, report.verdict.value, report.reason())

@@ -9,10 +9,10 @@ import pytest
 
 from treadle.app.clocks import VirtualClock
 from treadle.domain import events as ev
-from treadle.domain.errors import InvalidInput
+from treadle.domain.errors import InvalidInput, WorkerUnavailable
 from treadle.domain.gates import GateReport, Verdict
 from treadle.loop.decide import Command, Judge, Promote, RequestTraining, Train, Watch, command_id
-from treadle.loop.driver import Driver
+from treadle.loop.driver import PATIENT_TRIES, Driver
 from treadle.spec.expressions import Age
 from treadle.spec.model_spec import ModelSpec
 from treadle.storage.sql.store import SqlStore
@@ -141,14 +141,53 @@ def test_time_goes_on_and_never_back(store: SqlStore, driver: Driver) -> None:
         driver.advance(T0)
 
 
-def test_a_failing_command_is_set_aside_told_of_and_tried_again(
-    store: SqlStore, driver: Driver, executor: Scripted
+def test_a_stopped_driver_does_not_move_the_clock_to_where_it_was_to_go(
+    store: SqlStore, driver: Driver, clock: VirtualClock
 ) -> None:
-    executor.broken[Train] = 1
+    apply(store)
+
+    def told(now: datetime) -> None:
+        if now >= T0 + 3 * DAY:
+            driver.stop()
+
+    with pytest.raises(WorkerUnavailable, match="stopped"):
+        driver.advance(T0 + 30 * DAY, told)
+    assert clock.now() == T0 + 3 * DAY
+
+
+def test_a_resumed_advance_may_find_that_its_time_has_passed(
+    store: SqlStore, driver: Driver, clock: VirtualClock, executor: Scripted
+) -> None:
+    apply(store)
+    driver.advance(T0 + 2 * DAY)
+    told: list[datetime] = []
+    driver.advance(T0 + DAY, told.append, resumed=True)
+    assert told == [T0 + 2 * DAY] == [clock.now()]
+    assert "Promote" in kinds(executor)
+
+
+def test_time_does_not_pass_while_a_command_that_failed_is_to_be_tried_again(
+    store: SqlStore, driver: Driver, executor: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("treadle.loop.driver.RETRY_FIRST", 0.01)
+    executor.broken[Train] = PATIENT_TRIES - 1
+    apply(store)
+    driver.advance(T0 + 3 * DAY)
+    assert kinds(executor)[:4] == ["RequestTraining", "Train", "Judge", "Promote"]
+    assert executor.told == [(Train, tries) for tries in range(1, PATIENT_TRIES)]
+    asked = store.events.last(kinds=["version_promoted"])
+    assert [sealed.event.at for sealed in asked] == [T0]
+
+
+def test_a_failing_command_is_set_aside_told_of_and_tried_again(
+    store: SqlStore, driver: Driver, executor: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("treadle.loop.driver.RETRY_FIRST", 0.1)
+    executor.broken[Train] = PATIENT_TRIES
     apply(store)
     driver.settle()
     assert kinds(executor) == ["RequestTraining"]
-    assert executor.told == [(Train, 1)]
+    assert executor.told == [(Train, tries) for tries in range(1, PATIENT_TRIES + 1)]
     thread = threading.Thread(target=driver.run, daemon=True)
     thread.start()
     try:
