@@ -28,7 +28,7 @@ _NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 def to_plain(value: Any) -> Any:
     """Turn a record into JSON's own types. Non-finite floats become the strings NaN, Infinity, -Infinity."""
-    if value is None or isinstance(value, str | bool | int) and not isinstance(value, enum.Enum):
+    if value is None or (isinstance(value, str | bool | int) and not isinstance(value, enum.Enum)):
         return value
     if isinstance(value, enum.Enum):
         return value.value
@@ -73,7 +73,7 @@ def from_plain(cls: Any, plain: Any) -> Any:
         return plain
     if origin in (tuple, list):
         args = typing.get_args(cls)
-        if origin is tuple and len(args) != 2 or (origin is tuple and args[1] is not Ellipsis):
+        if (origin is tuple and len(args) != 2) or (origin is tuple and args[1] is not Ellipsis):
             return tuple(from_plain(arg, item) for arg, item in zip(args, plain, strict=True))
         items = (from_plain(args[0], item) for item in plain)
         return tuple(items) if origin is tuple else list(items)

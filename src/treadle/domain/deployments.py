@@ -60,7 +60,8 @@ class ServedVersion:
     """What a gateway, or the worker behind it, needs to answer for one version; paths are absolute and local.
 
     ``runtime`` is ``onnx`` (``onnx_path``) or ``python``: then the supervisor keeps ``interpreter -m treadle.runner
-    worker`` listening on ``worker_socket`` with the model at ``model_path`` and its code at ``code_folder``/``code_entry``.
+    worker`` listening on ``worker_socket``, with the model at ``model_path`` and its code, ``code_entry``, in
+    ``code_folder``.
     """
 
     version: int

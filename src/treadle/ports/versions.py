@@ -14,7 +14,7 @@ class Versions(Protocol):
     """Versions are immutable but for their gate report and their aliases."""
 
     def register(self, version: ModelVersion, *events: Event) -> None:
-        """Store a version. Raises Conflict where the number is taken by another attempt; the same again is no change."""
+        """Store a version; the same again is no change. Raises Conflict where another attempt has the number."""
         ...
 
     def next_number(self, model: str) -> int:
