@@ -111,7 +111,7 @@ def test_a_trial_asks_and_remembers() -> None:
 
 
 def test_pruning_of_any_library_is_recognised() -> None:
-    class TrialPruned(Exception):  # noqa: N818
+    class TrialPruned(Exception):
         pass
 
     class Mine(TrialPruned):

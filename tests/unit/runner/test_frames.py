@@ -18,7 +18,7 @@ from treadle.runner import frames
 from treadle.runner.arrow_table import ArrowTable
 from treadle.runner.polars_table import PolarsTable
 
-EARLY, LATE = datetime(1950, 1, 1), datetime(2100, 1, 1)  # noqa: DTZ001
+EARLY, LATE = datetime(1950, 1, 1), datetime(2100, 1, 1)
 TABLES = [PolarsTable, ArrowTable]
 ZONES = ["America/New_York", "Europe/Berlin", "Australia/Lord_Howe", "Asia/Kathmandu", "UTC"]
 
@@ -31,7 +31,7 @@ def table(kind: Any, **columns: Any) -> Any:
 
 @pytest.mark.parametrize("zone", ZONES)
 def test_naive_times_are_read_as_python_reads_them(kind: Any, zone: str) -> None:
-    begin = datetime(2024, 1, 1)  # noqa: DTZ001
+    begin = datetime(2024, 1, 1)
     naive = [begin + timedelta(minutes=20 * i) for i in range(366 * 72)]
     read = frames.in_utc(table(kind, at=naive), {"at": zone}, "source")
     assert read.values("at") == [time.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC) for time in naive]
@@ -49,7 +49,7 @@ def test_any_naive_time_is_read_as_python_reads_it(kind: Any, times: list[dateti
 
 
 def test_times_twice_and_never(kind: Any) -> None:
-    naive = [datetime(2024, 11, 3, 1, 30), datetime(2024, 3, 10, 2, 30)]  # noqa: DTZ001
+    naive = [datetime(2024, 11, 3, 1, 30), datetime(2024, 3, 10, 2, 30)]
     read = frames.in_utc(table(kind, at=naive), {"at": "America/New_York"}, "source")
     assert read.values("at") == [datetime(2024, 11, 3, 5, 30, tzinfo=UTC), datetime(2024, 3, 10, 7, 30, tzinfo=UTC)]
 
@@ -63,7 +63,7 @@ def test_aware_times_are_moved_to_utc(kind: Any) -> None:
 
 
 def test_naive_times_without_a_zone_and_unknown_zones_are_refused(kind: Any) -> None:
-    naive = table(kind, at=[datetime(2024, 1, 1)])  # noqa: DTZ001
+    naive = table(kind, at=[datetime(2024, 1, 1)])
     with pytest.raises(InvalidInput, match="column 'at' of source x has times without a zone") as caught:
         frames.in_utc(naive, {}, "source x")
     assert "col(zone=" in caught.value.hint

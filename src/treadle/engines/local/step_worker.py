@@ -26,11 +26,11 @@ _READ = 64 * 1024
 _DROPPED = ("PYTHON", "VIRTUAL_ENV", "CONDA_", "TREADLE_", "PYTEST_", "COV_")
 
 
-class WorkerCrashed(Exception):  # noqa: N818 - a state, told apart from errors of the user's by the engine alone
+class WorkerCrashed(Exception):
     """The process ended by itself; the text says how."""
 
 
-class Stopped(Exception):  # noqa: N818 - see above
+class Stopped(Exception):
     """The step was stopped; ``timed_out`` or cancelled."""
 
     def __init__(self, timed_out: bool) -> None:
