@@ -21,6 +21,9 @@ true side.
 - ``not_worse_than_champion``: pass where the lower bound of the gain exceeds ``-margin``; fail where the upper bound
   or, on enough rows, the value does not; else not enough data.
 
+On live traffic (``live=True``, mirrored requests) a loss must be more than noise too: there only an upper bound that
+does not exceed the threshold fails a comparison, and what is neither passed nor failed is not enough data yet.
+
 Without a champion they pass with a note, since a first version has nobody to beat.
 
 **Slices.** A slice under 50 labelled rows, with fewer than 20 that carry the metric, or where the metric is undefined
@@ -380,7 +383,11 @@ def _comparison_verdict(
         return Verdict.NOT_ENOUGH_DATA, ""
     if found.low > found.against:
         return Verdict.PASS, ""
-    if found.high <= found.against or found.value <= found.against:
+    if found.high <= found.against:
+        return Verdict.FAIL, ""
+    if case.mode is _Mode.LIVE:
+        return Verdict.NOT_ENOUGH_DATA, ""
+    if found.value <= found.against:
         return Verdict.FAIL, ""
     if isinstance(gate, BeatsChampion):
         needed = paired.rows_needed(found.value - found.against, found.error, found.rows, confidence=gate.confidence)

@@ -265,3 +265,18 @@ def test_models_with_classes_in_another_order() -> None:
     assert found.verdict is Verdict.PASS
     same = one(BeatsChampion(MetricRef("log_loss"), 0.95), of([0, 1, 2], 0.5), of([2, 0, 1], 0.5))
     assert same.value == pytest.approx(0, abs=1e-12)
+
+
+def test_a_loss_on_live_traffic_must_be_more_than_noise() -> None:
+    worse, better = scored(noise=1.05), scored(noise=1.0, model=1)
+    gate = NotWorseThanChampion(MetricRef("auc"), margin=0.0, confidence=0.999)
+    found = one(gate, worse, better)
+    assert found.value is not None
+    assert found.low is not None
+    assert found.high is not None
+    assert found.low < found.value < 0 < found.high
+    assert found.verdict is Verdict.FAIL
+    assert one(gate, worse, better, live=True).verdict is Verdict.NOT_ENOUGH_DATA
+    assert one(BeatsChampion(MetricRef("auc"), 0.999), worse, better, live=True).verdict is Verdict.NOT_ENOUGH_DATA
+    assert one(BeatsChampion(MetricRef("auc"), 0.95), scored(noise=3), better, live=True).verdict is Verdict.FAIL
+    assert one(BeatsChampion(MetricRef("auc"), 0.95), better, scored(noise=3), live=True).verdict is Verdict.PASS
