@@ -25,7 +25,7 @@ from treadle.spec.model_spec import ModelSpec
 from treadle.spec.script_metadata import read_script_metadata
 
 DESCRIBE_TIMEOUT = timedelta(minutes=2)
-UNREMARKABLE = (None, False, "", [])
+UNREMARKABLE: tuple[Any, ...] = (None, False, "", [])
 """What a new model's plan does not list: nothing was declared there."""
 
 

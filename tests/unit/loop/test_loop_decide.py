@@ -15,9 +15,7 @@ from treadle.spec.model_spec import ModelSpec
 T0 = datetime(2013, 3, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
 WORTH = When(Threshold(MetricRef("worth"), "<=", 0.0))
-SPEC = ModelSpec(
-    "m", "", "Row", (), "y", "binary", horizon=2 * DAY, triggers=(GateBroken(), WORTH, Age(30 * DAY))
-)
+SPEC = ModelSpec("m", "", "Row", (), "y", "binary", horizon=2 * DAY, triggers=(GateBroken(), WORTH, Age(30 * DAY)))
 PASSED = GateReport(Verdict.PASS, (), 100)
 BROKEN = GateReport(Verdict.FAIL, (GateResult("auc >= 0.58", Verdict.FAIL, value=0.5, rows=900),), 900)
 APPLIED = ev.ModelApplied(1, "s", "c", "e")
@@ -82,7 +80,9 @@ def test_a_version_is_judged_then_promoted_or_refused() -> None:
 
 
 def test_a_verdict_against_a_champion_that_has_changed_is_asked_for_again() -> None:
-    state = lived(*SERVING, (T0 + DAY, asked(2)), (T0 + DAY, made(2, 2)), (T0 + DAY, ev.GatesEvaluated(2, None, PASSED)))
+    state = lived(
+        *SERVING, (T0 + DAY, asked(2)), (T0 + DAY, made(2, 2)), (T0 + DAY, ev.GatesEvaluated(2, None, PASSED))
+    )
     train = [c for c in decide(state, SPEC, T0 + DAY) if c.lane == "train"]
     assert train == [Judge("m", 2, 1)]
 
