@@ -49,7 +49,7 @@ imports:
 
 types:
 	$(BIN)/mypy
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 
 unit:
 	$(BIN)/pytest tests/unit tests/property tests/contract tests/simulation tests/typing -n 2 -m "not soak" -q
