@@ -9,7 +9,7 @@ import polars as pl
 
 from treadle.monitor import joins
 from treadle.monitor.joining import decided
-from treadle.monitor.reading import ROW, TIME, as_declared, scan
+from treadle.monitor.reading import ROW, TIME, answers_given, as_declared, scan
 from treadle.ports.predictions import JoinedLog, PredictionLog
 from treadle.spec.model_spec import ModelSpec
 
@@ -31,12 +31,24 @@ class Cohort:
 
 def answered(log: PredictionLog, model: str, since: datetime, until: datetime) -> pl.LazyFrame | None:
     """The log's rows answered in ``[since, until)``, mirrored ones left out; None where there are none."""
+    return _logged(log, model, since, until, mirrored=False)
+
+
+def mirrored(log: PredictionLog, model: str, since: datetime, until: datetime, version: int) -> pl.LazyFrame | None:
+    """What ``version`` made of mirrored requests that were answered in ``[since, until)``; None where there are none.
+
+    A row has the ``prediction_id`` of the prediction that it mirrors, and so its outcome.
+    """
+    rows = _logged(log, model, since, until, mirrored=True)
+    return None if rows is None else rows.filter(pl.col("version") == version)
+
+
+def _logged(log: PredictionLog, model: str, since: datetime, until: datetime, *, mirrored: bool) -> pl.LazyFrame | None:
     rows = scan(part.path for part in log.parts(model, since, until))
     if rows is None:
         return None
-    if "shadow" in rows.collect_schema():
-        rows = rows.filter(~pl.col("shadow").fill_null(False))
-    return rows.filter((pl.col("at") >= since) & (pl.col("at") < until))
+    wanted = answers_given(rows, mirrored=mirrored)
+    return wanted.filter((pl.col("at") >= since) & (pl.col("at") < until))
 
 
 def labelled(log: JoinedLog, model: str, since: datetime, until: datetime, now: datetime) -> pl.LazyFrame | None:

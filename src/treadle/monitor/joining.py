@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -14,15 +14,22 @@ import polars as pl
 from treadle.domain.errors import StepCancelled, StepFailed, StepTimedOut
 from treadle.domain.steps import StepKind, StepRequest
 from treadle.domain.versions import ModelVersion
-from treadle.monitor.reading import ROW, TIME, as_declared, declared_rows, read_blob, sliced_columns, together
+from treadle.monitor.reading import (
+    ROW,
+    TIME,
+    answers_given,
+    as_declared,
+    declared_rows,
+    read_blob,
+    sliced_columns,
+    together,
+)
 from treadle.ports.blobs import Blobs
 from treadle.ports.steps import Engine
 from treadle.ports.versions import Versions
 from treadle.spec.model_spec import ColumnSpec, ModelSpec
 
 logger = logging.getLogger("treadle.monitor")
-
-NEVER = pl.lit(None, dtype=pl.Float64)
 
 
 def joined_rows(
@@ -57,20 +64,36 @@ def score_columns(scores: pl.Series) -> list[pl.Series]:
     return [scores.list.get(i, null_on_oob=True).alias(f"score_{i}") for i in range(width)]
 
 
-def _answered(part: str, matched: pl.DataFrame) -> pl.DataFrame:
-    wanted = matched.select("prediction_id", "label", "observed_at")
-    log = pl.read_parquet(part)
-    return log.drop("label", "observed_at", strict=False).join(wanted, on="prediction_id")
+def worths(
+    rows: pl.DataFrame, decisions: Sequence[pl.Series], version: ModelVersion, engine: Engine, blobs: Blobs
+) -> list[pl.Series]:
+    """What each of several series of decisions is worth on the same labelled rows, by the code of ``version``.
 
-
-def _with_worth(group: pl.DataFrame, version: ModelVersion, engine: Engine, blobs: Blobs) -> pl.DataFrame:
+    ``rows`` are declared rows with their label. Null where no worth is declared or the code raised, which is logged;
+    a step that timed out or was cancelled raises. Valuing the same rows again is a cached step.
+    """
     spec = ModelSpec.from_json(version.spec_json)
-    group = group.with_columns(decided(group["decision"], spec.task))
-    if spec.worth is None:
-        return group.with_columns(NEVER.alias("worth"))
-    rows = declared_rows(group, spec).with_columns(group["label"].alias(spec.label))
-    if spec.task != "binary":
-        rows = rows.with_columns(group["decision"].alias("__decision"))
+    unknown = pl.repeat(None, rows.height, dtype=pl.Float64, eager=True).alias("worth")
+    if spec.worth is None or rows.is_empty():
+        return [unknown] * len(decisions)
+    try:
+        if spec.task == "binary":
+            worth = _worth_step(rows, version, engine, blobs)
+            return [_of_made(decision, worth) for decision in decisions]
+        return [
+            _worth_step(rows.with_columns(decision.alias("__decision")), version, engine, blobs)["worth"].cast(
+                pl.Float64
+            )
+            for decision in decisions
+        ]
+    except (StepTimedOut, StepCancelled):
+        raise
+    except StepFailed as error:
+        logger.error("%s: worth of %d decisions is unknown: %s", version.model, rows.height, error)
+        return [unknown] * len(decisions)
+
+
+def _worth_step(rows: pl.DataFrame, version: ModelVersion, engine: Engine, blobs: Blobs) -> pl.DataFrame:
     with written(rows) as path:
         digest = blobs.put_file(path)
     request = StepRequest(
@@ -82,17 +105,27 @@ def _with_worth(group: pl.DataFrame, version: ModelVersion, engine: Engine, blob
         root=version.code_root,
         inputs={"rows.parquet": digest},
     )
-    try:
-        worth = read_blob(blobs, engine.run(request).outputs["worth.parquet"])
-    except (StepTimedOut, StepCancelled):
-        raise
-    except StepFailed as error:
-        logger.error("%s: worth of %d decisions is unknown: %s", version.model, group.height, error)
-        return group.with_columns(NEVER.alias("worth"))
-    if spec.task != "binary":
-        return group.with_columns(worth["worth"].cast(pl.Float64))
-    made = pl.when(pl.col("decision")).then(worth["worth_true"]).when(~pl.col("decision")).then(worth["worth_false"])
-    return group.with_columns(made.cast(pl.Float64).alias("worth"))
+    return read_blob(blobs, engine.run(request).outputs["worth.parquet"])
+
+
+def _of_made(decision: pl.Series, worth: pl.DataFrame) -> pl.Series:
+    said = worth.with_columns(decision.alias("said"))
+    made = pl.when(pl.col("said")).then("worth_true").when(~pl.col("said")).then("worth_false")
+    return said.select(made.cast(pl.Float64).alias("worth"))["worth"]
+
+
+def _answered(part: str, matched: pl.DataFrame) -> pl.DataFrame:
+    wanted = matched.select("prediction_id", "label", "observed_at")
+    log = answers_given(pl.read_parquet(part).lazy()).collect()
+    return log.drop("label", "observed_at", strict=False).join(wanted, on="prediction_id")
+
+
+def _with_worth(group: pl.DataFrame, version: ModelVersion, engine: Engine, blobs: Blobs) -> pl.DataFrame:
+    spec = ModelSpec.from_json(version.spec_json)
+    group = group.with_columns(decided(group["decision"], spec.task))
+    rows = declared_rows(group, spec).with_columns(group["label"].alias(spec.label))
+    (worth,) = worths(rows, [group["decision"]], version, engine, blobs)
+    return group.with_columns(worth.alias("worth"))
 
 
 def _as_kept(rows: pl.DataFrame, spec: ModelSpec, now: datetime) -> pl.DataFrame:

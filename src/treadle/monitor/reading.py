@@ -75,6 +75,12 @@ def together(frames: Sequence[pl.LazyFrame], schemas: Sequence[Mapping[str, pl.D
     return pl.concat(as_text, how="diagonal_relaxed")
 
 
+def answers_given(rows: pl.LazyFrame, *, mirrored: bool = False) -> pl.LazyFrame:
+    """The log's rows that were answered to somebody; or, ``mirrored``, those that only versions on trial saw."""
+    shadow = pl.col("shadow").fill_null(value=False) if "shadow" in rows.collect_schema() else pl.lit(value=False)
+    return rows.filter(shadow if mirrored else ~shadow)
+
+
 def read_blob(blobs: Blobs, digest: str) -> pl.DataFrame:
     """A Parquet blob's rows."""
     path = blobs.path(digest)

@@ -11,11 +11,13 @@ import polars as pl
 from treadle.domain.data import Finding
 from treadle.domain.errors import NotFound
 from treadle.domain.events import CohortEvaluated, Event, IncidentOpened, IncidentResolved
+from treadle.domain.gates import GateReport
 from treadle.domain.models import AppliedModel
 from treadle.domain.monitoring import DriftReport, Incident, ServiceHealth
 from treadle.domain.versions import ModelVersion
+from treadle.evaluation.gates import ServiceFigures
 from treadle.evaluation.rows import ScoredRows
-from treadle.monitor import cohorts, incidents
+from treadle.monitor import challengers, cohorts, incidents
 from treadle.monitor.drift import measure_drift
 from treadle.monitor.health import health
 from treadle.monitor.outcomes import OutcomesTaken, OutcomeTaker, PushAnswer
@@ -45,6 +47,8 @@ class MonitorService:
         versions: Versions,
         clock: Clock,
     ) -> None:
+        self._engine = engine
+        self._blobs = blobs
         self._log = log
         self._joined = joined
         self._measurements = measurements
@@ -103,6 +107,56 @@ class MonitorService:
             self._settle(applied.name, incidents.from_gates(found.evaluation, found.report, standing, now))
             self._settle(applied.name, incidents.from_labels(found.evaluation, standing, now))
         return found
+
+    def compare_shadow(
+        self,
+        challenger: ModelVersion,
+        champion: ModelVersion,
+        since: datetime,
+        until: datetime,
+        *,
+        service: ServiceFigures | None = None,
+    ) -> GateReport | None:
+        """The challenger's gates on mirrored requests, paired with the champion's answers to the very same ones.
+
+        None where none has matured. See :func:`challengers.compare_shadow`.
+        """
+        return challengers.compare_shadow(
+            self._log,
+            self._joined,
+            challenger,
+            champion,
+            since,
+            until,
+            self._clock.now(),
+            engine=self._engine,
+            blobs=self._blobs,
+            service=service,
+        )
+
+    def own_answers(
+        self,
+        challenger: ModelVersion,
+        since: datetime,
+        until: datetime,
+        *,
+        shadow: GateReport | None,
+        service: ServiceFigures | None = None,
+    ) -> GateReport | None:
+        """The challenger's gates on the requests that it answered itself; None where none has matured.
+
+        See :func:`challengers.own_answers`.
+        """
+        return challengers.own_answers(
+            self._log,
+            self._joined,
+            challenger,
+            since,
+            until,
+            self._clock.now(),
+            shadow=shadow,
+            service=service,
+        )
 
     def drift(self, applied: AppliedModel, version: ModelVersion, since: datetime, until: datetime) -> DriftReport:
         """Hold the requests of ``[since, until)`` against ``version``'s training data; keep it, settle incidents.

@@ -139,6 +139,7 @@ class FakeLog:
                 "decision": row["score"] >= 0.3,
                 "threshold": 0.3,
                 "latency_ms": row.get("latency_ms", 1.0),
+                "shadow": row.get("shadow", False),
                 "row.flight_id": row["key"],
                 "row.departs": (row["at"] - timedelta(hours=5)).strftime("%Y-%m-%dT%H:%M:%S"),
                 "row.origin": row.get("origin", "EWR"),
