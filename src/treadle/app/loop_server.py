@@ -13,9 +13,9 @@ import socketserver
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from treadle.domain.errors import InvalidInput, TreadleError
+from treadle.domain.errors import InvalidInput, TreadleError, WorkerUnavailable
 
 logger = logging.getLogger("treadle.loop")
 
@@ -26,14 +26,12 @@ LINE = 64 * 1024 * 1024
 
 
 class _Handler(socketserver.StreamRequestHandler):
-    server: LoopServer
-
     def handle(self) -> None:
         line = self.rfile.readline(LINE)
         if not line:
             return
         try:
-            for answer in self.server.answer(line):
+            for answer in cast("LoopServer", self.server).answer(line):
                 self.wfile.write(json.dumps(answer).encode() + b"\n")
                 self.wfile.flush()
         except (BrokenPipeError, ConnectionResetError):
@@ -57,7 +55,10 @@ class LoopServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
         threading.Thread(target=self.serve_forever, name="loop-server", daemon=True).start()
 
     def answer(self, line: bytes) -> Iterator[dict[str, Any]]:
-        """The lines that answer one request; errors become the last line."""
+        """The lines that answer one request; errors become the last line.
+
+        A loop that is being stopped breaks off without one, as one that is killed does: the next one will be asked.
+        """
         try:
             request = json.loads(line)
             operation = self._operations.get(request.get("op"))
@@ -65,6 +66,8 @@ class LoopServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
                 raise InvalidInput(f"the loop knows no {request.get('op')!r}", hint="upgrade both ends to one release")
             yield from operation(request)
             yield {"done": True}
+        except WorkerUnavailable as error:
+            logger.info("breaking off: %s", error.message)
         except TreadleError as error:
             yield {"error": {"type": type(error).__name__, "message": error.message, "hint": error.hint}}
         except Exception as error:
