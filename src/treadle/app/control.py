@@ -13,6 +13,9 @@ from treadle.app.processes import die_with_parent
 from treadle.app.settings import Settings, settings
 from treadle.app.wiring import control_services
 
+STOP_SECONDS = 3
+"""How long open requests may take to end when the process is stopped: streams to open pages would never end."""
+
 
 def main(arguments: list[str] | None = None) -> None:
     """Serve until told to stop."""
@@ -37,7 +40,13 @@ def serve(where: Settings) -> None:
 
     services = control_services(where, SocketLoopClient(where.loop_socket))
     config = uvicorn.Config(
-        create_app(services), host=where.host, port=where.port, access_log=False, log_level="warning", lifespan="on"
+        create_app(services),
+        host=where.host,
+        port=where.port,
+        access_log=False,
+        log_level="warning",
+        lifespan="on",
+        timeout_graceful_shutdown=STOP_SECONDS,
     )
     uvicorn.Server(config).run()
 

@@ -20,6 +20,7 @@ from pathlib import Path
 import uvicorn
 
 from treadle.app.clocks import clock_of
+from treadle.app.processes import die_with_parent
 from treadle.domain.deployments import ServedModel, ServedVersion
 from treadle.domain.errors import Conflict, CorruptData, TreadleError
 from treadle.ports.runtimes import Predictor
@@ -155,6 +156,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=8701)
     parser.add_argument("--id", default="gateway-1", type=_gateway_id, help="this gateway's name among others")
     given = parser.parse_args(arguments)
+    die_with_parent()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     try:
         with asyncio.Runner(loop_factory=_loop_factory) as runner:

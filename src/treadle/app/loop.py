@@ -14,7 +14,7 @@ from typing import Any
 from treadle.app.control import parse
 from treadle.app.loop_server import LoopServer, Operation
 from treadle.app.platform import Platform, open_platform
-from treadle.app.processes import die_with_parent
+from treadle.app.processes import alone, die_with_parent
 from treadle.app.settings import Settings, settings
 from treadle.domain import codec
 from treadle.domain.errors import InvalidInput
@@ -27,6 +27,10 @@ from treadle.spec.model_spec import ModelSpec
 logger = logging.getLogger("treadle.loop")
 
 TELL_EVERY = 0.1
+ENDING_SECONDS = 60.0
+COMMAND_SECONDS = 5.0
+GATEWAY_SECONDS = 10.0
+"""How long a start waits for gateways to serve what was decided before a crash."""
 
 
 class Loop:
@@ -57,7 +61,7 @@ class Loop:
 
     def run(self) -> None:
         """Heal what a crash may have left, then turn until stopped."""
-        self.platform.stages.deploy.publish()
+        self.platform.stages.deploy.heal(GATEWAY_SECONDS)
         self.server.start()
         if self.platform.virtual:
             self.driver.run(every=5.0)
@@ -73,18 +77,20 @@ class Loop:
         """Let go of sockets, workers and stores."""
         self.server.shutdown()
         self.platform.close()
+        if not self.driver.join(COMMAND_SECONDS):
+            logger.warning("ending before %s did", ", ".join(self.driver.busy))
 
     def _spec(self, model: str, revision: int) -> ModelSpec:
         return ModelSpec.from_json(self.platform.store.models.get(model, revision).spec_json)
 
     def _advance(self, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        to = codec.from_plain(datetime, request["to"])
+        to, resumed = codec.from_plain(datetime, request["to"]), bool(request.get("resumed"))
         lines: queue.SimpleQueue[dict[str, Any] | BaseException | None] = queue.SimpleQueue()
 
         def work() -> None:
             try:
                 with self._advancing:
-                    self.driver.advance(to, lambda now: lines.put({"now": codec.to_plain(now)}))
+                    self.driver.advance(to, lambda now: lines.put({"now": codec.to_plain(now)}), resumed=resumed)
                 lines.put(None)
             except BaseException as error:  # noqa: BLE001  carried over to the thread that answers
                 lines.put(error)
@@ -146,9 +152,17 @@ def main(arguments: list[str] | None = None) -> None:
     options = parse(arguments)
     die_with_parent()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    loop = Loop(settings(options.home, host=options.host, port=options.port))
+    where = settings(options.home, host=options.host, port=options.port)
+    # The loop of a supervisor that was killed may not have ended yet.
+    with alone(where.home / "loop.lock", ENDING_SECONDS):
+        _run(where)
+
+
+def _run(where: Settings) -> None:
+    loop = Loop(where)
     for name in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(name, lambda *_: loop.stop())
+        # In a thread: a handler that interrupts the driver must not ask for a lock that the driver holds.
+        signal.signal(name, lambda *_: threading.Thread(target=loop.stop, name="stop").start())
     try:
         loop.run()
     finally:

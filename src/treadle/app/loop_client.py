@@ -23,14 +23,16 @@ class SocketLoopClient:
 
     async def advance(self, to: datetime) -> AsyncIterator[dict[str, Any]]:
         """Move the virtual clock; yields progress, then ``{"done": true, "now": ...}``. Survives a restart."""
+        resumed = False
         while True:
             try:
-                async for line in self._ask({"op": "advance", "to": codec.to_plain(to)}):
+                async for line in self._ask({"op": "advance", "to": codec.to_plain(to), "resumed": resumed}):
                     yield line
                     if line.get("done"):
                         return
             except ConnectionError:
                 yield {"waiting": "the loop is starting again"}
+            resumed = True
 
     async def call(self, op: str, **arguments: Any) -> dict[str, Any]:
         """One question, one answer. Raises the loop's error, or WorkerUnavailable."""
@@ -60,7 +62,7 @@ class SocketLoopClient:
             writer.write(json.dumps(request).encode() + b"\n")
             await writer.drain()
             last: dict[str, Any] = {}
-            while line := await reader.readline():
+            while (line := await reader.readline()).endswith(b"\n"):
                 last = json.loads(line)
                 if "error" in last:
                     raise _error(last["error"])

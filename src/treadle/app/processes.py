@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import fcntl
 import logging
 import os
 import signal
@@ -11,23 +12,62 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from treadle.domain.errors import Conflict
 
 logger = logging.getLogger("treadle.supervisor")
 
 BACKOFF_FIRST, BACKOFF_MOST, STEADY = 0.2, 10.0, 10.0
 PR_SET_PDEATHSIG = 1
+PARENT = "TREADLE_PARENT"
+"""The variable that tells a child which process started it."""
+LOOK = 0.5
 LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 def die_with_parent() -> None:
-    """Ask the system to end this process when its parent dies; each process of a server calls it as it starts."""
+    """End this process by SIGTERM when its parent dies; each process of a server calls it as it starts.
+
+    Without effect in a process that :class:`Child` did not start.
+    """
+    parent = os.environ.get(PARENT)
+    if parent is None:
+        return
     if LIBC is not None:
         LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() == 1:
+    else:
+        threading.Thread(target=_watch, args=(int(parent),), name="parent", daemon=True).start()
+    if os.getppid() != int(parent):
         raise SystemExit("the supervisor is gone")
+
+
+def _watch(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(LOOK)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+@contextlib.contextmanager
+def alone(lock: Path, patience: float = 0.0) -> Iterator[None]:
+    """Hold a lock among processes; it goes with its process. Raises Conflict where another holds it for too long."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    deadline = time.monotonic() + patience
+    with lock.open("a+") as file:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                if time.monotonic() >= deadline:
+                    raise Conflict(
+                        f"another process holds {lock}", hint="wait until it has ended, or end it"
+                    ) from error
+                time.sleep(0.05)
+            else:
+                break
+        yield
 
 
 @dataclass
@@ -52,7 +92,7 @@ class Child:
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **self.environment},
+                env={**os.environ, PARENT: str(os.getpid()), **self.environment},
                 start_new_session=True,
             )
         self.started = time.monotonic()

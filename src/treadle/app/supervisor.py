@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import logging
 import os
@@ -19,7 +18,7 @@ from datetime import datetime
 from pathlib import Path
 
 from treadle.app.clocks import VirtualClock
-from treadle.app.processes import Child
+from treadle.app.processes import Child, alone
 from treadle.app.settings import Settings, prepare_folders
 from treadle.domain.deployments import RoutingTable, ServedVersion
 from treadle.domain.errors import Conflict, InvalidInput, TreadleError
@@ -28,6 +27,7 @@ from treadle.storage.routing import FileRouting
 logger = logging.getLogger("treadle.supervisor")
 
 READY_WITHIN = 60.0
+ENDING_WITHIN = 30.0
 
 
 class Supervisor:
@@ -46,8 +46,10 @@ class Supervisor:
         """Start everything and wait until it answers. Raises Conflict for a port or home in use, TreadleError."""
         where = self._settings
         prepare_folders(where)
+        # After a supervisor that was killed, its children need a moment to end.
+        patience = ENDING_WITHIN if (where.home / "server.json").exists() else 0.0
         for port in (where.port, where.gateway_port):
-            _check_port(where.host, port)
+            _check_port(where.host, port, patience)
         if self._virtual_start is not None:
             clock = VirtualClock(where.home / "clock")
             if clock.now() < self._virtual_start:
@@ -173,11 +175,10 @@ def worker_command(version: ServedVersion) -> list[str]:
 @contextlib.contextmanager
 def only_one(home: Path) -> Iterator[None]:
     """Hold the home's lock. Raises Conflict where another server holds it."""
-    home.mkdir(parents=True, exist_ok=True)
-    with (home / "server.lock").open("a+") as lock:
+    with contextlib.ExitStack() as held:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+            held.enter_context(alone(home / "server.lock"))
+        except Conflict as error:
             raise Conflict(
                 f"a server already runs on {home}", hint="use it, stop it, or choose another home with --home"
             ) from error
@@ -214,16 +215,23 @@ def _migrate(settings: Settings) -> None:
     SqlStore(settings.database_url).close()
 
 
-def _check_port(host: str, port: int) -> None:
+def _check_port(host: str, port: int, patience: float) -> None:
+    """Raises Conflict where a port is still in use after ``patience`` seconds."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise Conflict(
-                f"port {port} is in use", hint="give another with --port; the next one is used as well"
-            ) from error
+    deadline = time.monotonic() + patience
+    while True:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port))
+            except OSError as error:
+                if time.monotonic() >= deadline:
+                    raise Conflict(
+                        f"port {port} is in use", hint="give another with --port; the next one is used as well"
+                    ) from error
+            else:
+                return
+        time.sleep(0.1)
 
 
 def _answers(url: str) -> bool:

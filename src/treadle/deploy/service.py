@@ -179,6 +179,13 @@ class DeployService:
                 self._align_aliases(deployment)
             return self._publish(self._table(deployments, None))
 
+    def heal(self, timeout: float) -> RoutingTable:
+        """:meth:`publish`, and wait at most ``timeout`` seconds until the gateways that run serve it."""
+        table = self.publish()
+        if not self._routing.wait_for(table.revision, timeout):
+            logger.warning("not every gateway serves routing revision %d after %g s", table.revision, timeout)
+        return table
+
     def _change(self, after: Deployment, payload: Payload, actor: str) -> Deployment:
         """Record, publish, wait. ``after`` has been decided on already."""
         others = [d for d in self._deployments.all() if d.model != after.model]

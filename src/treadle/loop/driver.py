@@ -184,6 +184,13 @@ class Driver:
             self._stopping = True
             self._changed.notify_all()
         self._pool.shutdown(wait=False, cancel_futures=True)
+        with self._changed:
+            self._running = {lane: future for lane, future in self._running.items() if not future.cancelled()}
+
+    def join(self, timeout: float) -> bool:
+        """Wait until no command is under way, at most ``timeout`` seconds; whether that is so."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._running, timeout)
 
     def _take_in(self) -> None:
         self._events.seal()
@@ -218,7 +225,7 @@ class Driver:
                 if lane in self._ended:  # it ended after its model's state was read: look again
                     self._dirty.add(state.name)
                     continue
-                if lane in self._running:
+                if lane in self._running or self._stopping:
                     continue
                 if setback is not None and time.monotonic() < setback.retry_at:
                     self._held_back[lane] = setback
@@ -247,7 +254,7 @@ class Driver:
             timer.start()
         finally:
             with self._changed:
-                del self._running[lane]
+                self._running.pop(lane, None)
                 self._ended.add(lane)
                 self._dirty.add(command.model)
                 self._changed.notify_all()

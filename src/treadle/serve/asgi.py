@@ -43,6 +43,9 @@ class _HttpError(Exception):
         self.status, self.error, self.hint, self.headers = status, error, hint, headers or []
 
 
+_STARTING = _HttpError(503, "the gateway is starting", "send the request again", [(b"retry-after", _RETRY_SECONDS)])
+
+
 def _refusal(error: TreadleError) -> _HttpError:
     if isinstance(error, InvalidInput):
         return _HttpError(400, error.message, error.hint)
@@ -83,7 +86,8 @@ class GatewayApp:
         except _HttpError as error:
             await self._fail(send, error, model)
         except TreadleError as error:
-            await self._fail(send, _refusal(error), model)
+            starting = isinstance(error, NotFound) and not self.ready
+            await self._fail(send, _STARTING if starting else _refusal(error), model)
         except Exception:  # noqa: BLE001 - the last resort: whatever went wrong, the caller gets an answer
             _log.exception("request to %s failed", scope["path"])
             await self._fail(send, _HttpError(500, "the gateway failed", "its log says why"), model)

@@ -217,3 +217,13 @@ def test_the_gateway_counts(gateway: Any, kit: Any) -> None:
     assert 'treadle_errors_total{model="",status="404"} 1' in lines
     assert 'treadle_latency_seconds_bucket{model="flights",version="3",le="+Inf"} 1' in lines
     assert "treadle_routing_revision 1" in lines
+
+
+def test_a_gateway_that_is_starting_asks_to_be_asked_again(gateway: Any, kit: Any) -> None:
+    gateway.app.ready = False
+    status, headers, body = gateway.call("POST", "/models/trains/predict", kit.row)
+    assert (status, body["error"], headers["retry-after"]) == (503, "the gateway is starting", "1")
+    assert gateway.call("POST", PREDICT, kit.row)[0] == 200
+    assert gateway.call("POST", PREDICT, {"rows": [{}]})[0] == 400
+    gateway.app.ready = True
+    assert gateway.call("POST", "/models/trains/predict", kit.row)[0] == 404

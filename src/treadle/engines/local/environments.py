@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import platform
 import re
+import secrets
 import shutil
 import sys
 import sysconfig
@@ -77,8 +78,9 @@ class UvEnvironments:
         return self._envs / digest / "bin" / "python"
 
     def _make(self, lock: EnvironmentLock, log: LogLine | None) -> None:
-        target, building = self._envs / lock.digest, self._envs / f".building-{lock.digest}"
-        for left in (building, target):
+        target, building = self._envs / lock.digest, self._envs / f".building-{lock.digest}-{secrets.token_hex(4)}"
+        # What a killed process left: its uv may still be at work there, so the name is never used again.
+        for left in (*self._envs.glob(f".building-{lock.digest}*"), target):
             shutil.rmtree(left, ignore_errors=True)
         try:
             base = self._interpreter_of(lock.python)

@@ -1,0 +1,110 @@
+"""Child processes: kept alive, ended together, and never outliving who started them."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from treadle.app.processes import Child, alone
+from treadle.app.supervisor import only_one
+from treadle.domain.errors import Conflict
+
+SLEEPER = """
+import sys, time
+from treadle.app.processes import die_with_parent
+die_with_parent()
+print("up", flush=True)
+time.sleep(60)
+"""
+STARTER = """
+import sys, time
+from pathlib import Path
+from treadle.app.processes import Child
+child = Child("c", [sys.executable, "-c", {sleeper!r}], Path({log!r}))
+child.start()
+while "up" not in child.tail():
+    time.sleep(0.02)
+print(child.process.pid, flush=True)
+time.sleep(60)
+"""
+
+
+def lives(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def until(happens: Callable[[], bool], seconds: float = 20.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not happens():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_children_end_when_their_parent_is_killed(tmp_path: Path) -> None:
+    code = STARTER.format(sleeper=SLEEPER, log=str(tmp_path / "log"))
+    parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    child = int(parent.stdout.readline())
+    assert lives(child)
+    parent.kill()
+    parent.communicate()
+    until(lambda: not lives(child))
+
+
+def test_a_child_whose_parent_is_gone_already_does_not_start(tmp_path: Path) -> None:
+    env = {**os.environ, "TREADLE_PARENT": "999999999"}
+    done = subprocess.run([sys.executable, "-c", SLEEPER], env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "supervisor is gone" in done.stderr
+
+
+def test_a_process_that_was_started_by_hand_lives_on(tmp_path: Path) -> None:
+    env = {name: value for name, value in os.environ.items() if name != "TREADLE_PARENT"}
+    code = "from treadle.app.processes import die_with_parent; die_with_parent()"
+    assert subprocess.run([sys.executable, "-c", code], env=env, check=False).returncode == 0
+
+
+def test_a_child_that_is_killed_is_started_again_after_a_wait(tmp_path: Path) -> None:
+    child = Child("c", [sys.executable, "-c", "import time; time.sleep(60)"], tmp_path / "log")
+    child.start()
+    first = child.process
+    assert first is not None
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    child.tend()
+    assert child.process is None
+    until(lambda: (child.tend(), child.process is not None)[1])
+    assert child.process is not None
+    assert child.process.pid != first.pid
+    child.end()
+    assert child.process.poll() is not None
+
+
+def test_a_lock_goes_with_its_process(tmp_path: Path) -> None:
+    code = (
+        f"import time; from pathlib import Path; from treadle.app.processes import alone\n"
+        f"with alone(Path({str(tmp_path / 'lock')!r})): print('held', flush=True); time.sleep(60)"
+    )
+    holder = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
+    with pytest.raises(Conflict, match="another process holds"), alone(tmp_path / "lock"):
+        pass
+    holder.kill()
+    with alone(tmp_path / "lock", patience=20):
+        pass
+    holder.communicate()
+
+
+def test_one_server_a_home(tmp_path: Path) -> None:
+    with only_one(tmp_path / "home"), pytest.raises(Conflict, match="a server already runs on"):  # noqa: SIM117
+        with only_one(tmp_path / "home"):
+            pass
