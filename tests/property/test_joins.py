@@ -12,22 +12,36 @@ START = datetime(2013, 1, 1, tzinfo=UTC)
 hours = st.integers(0, 40).map(lambda h: START + timedelta(hours=h))
 keys = st.sampled_from(["a", "b", "c"])
 predictions = st.lists(st.tuples(keys, hours), max_size=12)
-outcomes = st.lists(st.tuples(st.booleans(), keys, st.integers(0, 11), st.booleans(), hours), max_size=20)
+ways = st.sampled_from(["id", "key", "key and time", "time"])
+outcomes = st.lists(st.tuples(ways, keys, st.integers(0, 11), st.booleans(), hours), max_size=20)
+EVENTS = {key: START + timedelta(hours=hour) for key, hour in (("a", 1), ("b", 2), ("c", 2))}
+"""Each row's event time; the last two have the same, and so time alone may mean either."""
 
-INDEX = {"prediction_id": pl.String, "key": pl.String, "at": joins.TIME, "part": pl.String}
+INDEX = {
+    "prediction_id": pl.String,
+    "request_id": pl.String,
+    "key": pl.String,
+    "time": joins.TIME,
+    "at": joins.TIME,
+    "part": pl.String,
+}
 SCHEMA = joins.outcome_schema(pl.Boolean())
 
 
 def index_of(answered):
-    rows = [(f"p{i:02d}", key, at, "part") for i, (key, at) in enumerate(answered)]
+    """Rows that were asked for in the same hour came in one request."""
+    rows = [(f"p{i:02d}", f"{at:%d-%H}", key, EVENTS[key], at, "part") for i, (key, at) in enumerate(answered)]
     return pl.DataFrame(rows, schema=INDEX, orient="row")
 
 
 def frame_of(told):
-    rows = [
-        (f"p{number:02d}", None, label, at, at) if by_id else (None, key, label, at, at)
-        for by_id, key, number, label, at in told
-    ]
+    named = {
+        "id": lambda key, number: (f"p{number:02d}", None, None),
+        "key": lambda key, number: (None, key, None),
+        "key and time": lambda key, number: (None, key, EVENTS["a"]),
+        "time": lambda key, number: (None, None, EVENTS[key]),
+    }
+    rows = [(*named[way](key, number), label, at, at) for way, key, number, label, at in told]
     return pl.DataFrame(rows, schema=SCHEMA, orient="row")
 
 
@@ -36,15 +50,20 @@ def test_an_outcome_meets_the_newest_prediction_answered_before_it(answered, tol
     index = index_of(answered)
     frame, _ = joins.without_repeats(frame_of(told), frame_of([]))
     matched = joins.match(frame, index)
-    expected = []
-    for prediction_id, key, label, at, _ in frame.rows():
+    expected, unclear = [], []
+    for prediction_id, key, time, label, at, _ in frame.rows():
         if prediction_id is not None:
             found = [row[0] for row in index.rows() if row[0] == prediction_id]
         else:
-            before = [(row[2], row[0]) for row in index.rows() if row[1] == key and row[2] <= at]
+            alike = [row for row in index.rows() if key in (None, row[2]) and time in (None, row[3])]
+            before = [(row[4], row[0], row[1]) for row in alike if row[4] <= at]
             found = [max(before)[1]] if before else []
+            if key is None and before and sum(row[1] == max(before)[2] for row in alike) > 1:
+                found = []
+                unclear.append((time, at))
         expected += [(one, label, at) for one in found]
     assert matched.select("prediction_id", "label", "observed_at").rows() == expected
+    assert joins.ambiguous(frame, index).select("time", "observed_at").rows() == unclear
 
 
 @given(predictions, outcomes, st.data())
@@ -53,7 +72,7 @@ def test_however_outcomes_come_in_the_same_ones_are_joined_once(answered, told, 
     index = index_of(answered)
     known, joined = (
         frame_of([]),
-        pl.DataFrame(schema={"prediction_id": pl.String, "key": pl.String, "observed_at": joins.TIME}),
+        pl.DataFrame(schema={name: SCHEMA[name] for name in joins.SAID}),
     )
     batches = data.draw(st.permutations(range(len(told))).map(lambda o: [o[i : i + 4] for i in range(0, len(o), 4)]))
     times = []
@@ -61,8 +80,8 @@ def test_however_outcomes_come_in_the_same_ones_are_joined_once(answered, told, 
         fresh, _ = joins.without_repeats(frame_of([told[i] for i in batch]), known)
         known = pl.concat([known, fresh])
         matched = joins.match(joins.waiting(known, joined), index)
-        rows = matched.join(index.select("prediction_id", "key"), on="prediction_id")
-        joined = pl.concat([joined, rows.select("prediction_id", "key", "observed_at")])
+        rows = matched.join(index.select("prediction_id", "key", "time"), on="prediction_id")
+        joined = pl.concat([joined, rows.select(joins.SAID)])
         times += matched.select("prediction_id", "observed_at").rows()
     whole = joins.match(known, index).select("prediction_id", "observed_at").rows()
     assert set(times) == set(whole)

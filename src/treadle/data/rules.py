@@ -91,27 +91,30 @@ def check_rules(frame: pl.DataFrame, spec: ModelSpec, as_of: datetime) -> list[F
 def check_look_ahead(frame: pl.DataFrame, outcomes: pl.DataFrame, spec: ModelSpec, as_of: datetime) -> list[Finding]:
     """Labels that could not have been known at ``as_of``.
 
-    A row that has a label needs an outcome of its key with that very label, observed at or before ``as_of``.
-    ``outcomes`` has the columns key (as text, under the key's name or ``key``), ``label`` (or the label's name) and
-    ``observed_at``.
+    A row that has a label needs an outcome of its key with that very label, observed at or before ``as_of``; the time
+    is the key of a model without one. ``outcomes`` has the columns key (as text, under the key's name or ``key``; or
+    ``time``, in UTC), ``label`` (or the label's name) and ``observed_at``.
     """
-    if spec.key is None or spec.key not in frame.columns or spec.label not in frame.columns:
+    key = spec.key or spec.time
+    if key is None or key not in frame.columns or spec.label not in frame.columns:
         return []
+    plain = "key" if spec.key is not None else "time"
     names = {
-        "key": spec.key if spec.key in outcomes.columns else "key",
+        "key": key if key in outcomes.columns else plain,
         "label": spec.label if spec.label in outcomes.columns else "label",
         "observed_at": "observed_at",
     }
     missing = [name for name in names.values() if name not in outcomes.columns]
     if missing:
         return [Finding(name, "column present in outcomes", outcomes.height, outcomes.height) for name in missing]
+    kind = pl.String() if spec.key is not None else DTYPES["datetime"]
     known = outcomes.select(
-        pl.col(names["key"]).cast(pl.String).alias("key"),
+        pl.col(names["key"]).cast(kind).alias("key"),
         pl.col(names["label"]).cast(frame.schema[spec.label], strict=False).alias("label"),
         pl.col("observed_at"),
     ).filter((_utc("observed_at", outcomes.schema["observed_at"]) <= as_of) & pl.col("label").is_not_null())
     labelled = (
-        frame.select(pl.col(spec.key).cast(pl.String).alias("key"), pl.col(spec.label).alias("label"))
+        frame.select(pl.col(key).cast(kind).alias("key"), pl.col(spec.label).alias("label"))
         .with_row_index("row")
         .filter(pl.col("label").is_not_null())
     )
@@ -151,6 +154,9 @@ def _rules(column: ColumnSpec, spec: ModelSpec, as_of: datetime) -> list[_Rule]:
         rules.append(_Rule(name, "unique", value.is_duplicated() & value.is_not_null()))
     if name == spec.time:
         rules.append(_Rule(name, f"before {as_of.isoformat()}", value >= as_of))
+        if spec.key is None and spec.outcomes is not None and not column.unique:
+            alone = "unique (without a key the time tells rows and their outcomes apart)"
+            rules.append(_Rule(name, alone, value.is_duplicated() & value.is_not_null()))
     return rules
 
 

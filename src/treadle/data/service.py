@@ -58,7 +58,7 @@ class DataService:
         source, blob = self._source(steps, spec, as_of)
         frame, findings = rules.conform(source, spec)
         findings += rules.check_rules(frame, spec, as_of)
-        if spec.outcomes is not None and spec.key is not None:
+        if spec.outcomes is not None:
             asked = {"since": None, "until": as_of.isoformat()}
             outcomes = read(self._blobs, steps.run(StepKind.OUTCOMES, asked).outputs[OUTCOMES])
             findings += rules.check_look_ahead(frame, outcomes, spec, as_of)

@@ -54,7 +54,8 @@ class SegmentProgress:
 
 @dataclass(frozen=True)
 class OutcomePart:
-    """One Parquet file of outcomes, in the order received: key or prediction id, label, observed_at, received_at."""
+    """One Parquet file of outcomes, in the order received: prediction id, key or time, label, observed_at,
+    received_at."""
 
     path: str
     model: str

@@ -1,27 +1,34 @@
 """Which prediction an outcome belongs to, and which outcome counts at a time. Pure, on frames.
 
-An outcome names its prediction by ``prediction_id``, or by ``key``: then it belongs to the newest prediction of that
-key answered no later than the outcome was observed. Nothing is ever replaced: a revision is one more row, and reading
-*as of* a time picks the outcome observed last among those known by then.
+An outcome names its prediction by ``prediction_id``, or its row: by ``key``, by ``key`` and the event's ``time``, or,
+where the model has no key, by ``time`` alone. It then belongs to the newest prediction of that row answered no later
+than the outcome was observed. Where one request had several rows at that time, time alone does not tell them apart
+and the outcome belongs to none. Nothing is ever replaced: a revision is one more row, and reading *as of* a time picks
+the outcome observed last among those known by then.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import polars as pl
 
 from treadle.monitor.reading import TIME
 
-ORDER = "__outcome"
-SAID = ["prediction_id", "key", "observed_at"]
+ORDER, ALIKE = "__outcome", "__alike"
+NAMED = ["prediction_id", "key", "time"]
+SAID = [*NAMED, "observed_at"]
+BY_ROW = (["key"], ["key", "time"], ["time"])
+"""The ways in which an outcome may name its row; the columns not named are null."""
 
 
 def outcome_schema(label: pl.DataType) -> dict[str, pl.DataType]:
-    """The columns of outcomes as stored; either ``prediction_id`` or ``key`` is null."""
+    """The columns of outcomes as stored; either ``prediction_id`` is null, or ``key`` and ``time`` are."""
     return {
         "prediction_id": pl.String(),
         "key": pl.String(),
+        "time": TIME,
         "label": label,
         "observed_at": TIME,
         "received_at": TIME,
@@ -31,8 +38,8 @@ def outcome_schema(label: pl.DataType) -> dict[str, pl.DataType]:
 def without_repeats(new: pl.DataFrame, known: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """What is new among outcomes, and what contradicts a known one.
 
-    A repeat (the same prediction or key, time and label) is dropped. Another label for the same prediction or key at
-    the same time is a contradiction: a revision has a later time.
+    A repeat (the same prediction or row, time observed and label) is dropped. Another label for the same prediction or
+    row observed at the same time is a contradiction: a revision has a later time.
     """
     first = new.unique([*SAID, "label"], keep="first", maintain_order=True)
     standing = pl.concat([known.select(*SAID, "label"), first.select(*SAID, "label")])
@@ -44,38 +51,60 @@ def without_repeats(new: pl.DataFrame, known: pl.DataFrame) -> tuple[pl.DataFram
 
 
 def waiting(known: pl.DataFrame, joined: pl.DataFrame) -> pl.DataFrame:
-    """The known outcomes that have not met a prediction. ``joined`` has ``prediction_id, key, observed_at``."""
-    by_key = joined.select("key", "observed_at").drop_nulls().unique()
-    by_id = joined.select("prediction_id", "observed_at").drop_nulls().unique()
-    keyed = known.filter(pl.col("prediction_id").is_null())
-    named = known.filter(pl.col("prediction_id").is_not_null())
+    """The known outcomes that have not met a prediction. ``joined`` has ``prediction_id, key, time, observed_at``."""
     return pl.concat(
         [
-            keyed.join(by_key, on=["key", "observed_at"], how="anti", maintain_order="left"),
-            named.join(by_id, on=["prediction_id", "observed_at"], how="anti", maintain_order="left"),
+            said.join(
+                joined.select(*names, "observed_at").drop_nulls().unique(),
+                on=[*names, "observed_at"],
+                how="anti",
+                maintain_order="left",
+            )
+            for names, said in _by_name(known, ["prediction_id"], *BY_ROW)
         ]
     )
 
 
 def match(outcomes: pl.DataFrame, predictions: pl.DataFrame) -> pl.DataFrame:
-    """The outcomes that belong to one of ``predictions`` (columns ``prediction_id, key, at, part``).
+    """The outcomes that belong to one of ``predictions`` (columns ``prediction_id, request_id, key, time, at, part``).
 
     Answers ``prediction_id, part, label, observed_at``, one row an outcome that met its prediction.
     """
     numbered = outcomes.with_row_index(ORDER)
+    wanted = [ORDER, "prediction_id", "part", "label", "observed_at"]
     by_id = numbered.filter(pl.col("prediction_id").is_not_null()).join(
         predictions.select("prediction_id", "part"), on="prediction_id"
     )
-    keyed = numbered.filter(pl.col("prediction_id").is_null() & pl.col("key").is_not_null()).drop("prediction_id")
-    by_key = (
-        keyed.join(predictions.select("prediction_id", "key", "at", "part"), on="key")
+    met = [by_id.select(wanted)]
+    for names, said in _by_name(numbered, *BY_ROW):
+        met.append(_newest(said, predictions, names).filter(pl.col(ALIKE) == 1).select(wanted))
+    return pl.concat(met).unique(ORDER, keep="first").sort(ORDER).drop(ORDER)
+
+
+def ambiguous(outcomes: pl.DataFrame, predictions: pl.DataFrame) -> pl.DataFrame:
+    """The outcomes that name their row by time alone, where the newest request had several rows at that time."""
+    numbered = outcomes.with_row_index(ORDER)
+    ((names, said),) = _by_name(numbered, ["time"])
+    unclear = _newest(said, predictions, names).filter(pl.col(ALIKE) > 1)
+    return numbered.join(unclear.select(ORDER), on=ORDER, how="semi", maintain_order="left").drop(ORDER)
+
+
+def _by_name(outcomes: pl.DataFrame, *ways: Sequence[str]) -> list[tuple[Sequence[str], pl.DataFrame]]:
+    """The outcomes that name what they belong to by exactly these columns."""
+    return [(names, outcomes.filter(pl.col(name).is_not_null() == (name in names) for name in NAMED)) for names in ways]
+
+
+def _newest(said: pl.DataFrame, predictions: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
+    """Each outcome with the newest prediction of its row, and in ``ALIKE`` how many of it that request had."""
+    alike = pl.lit(1) if "key" in names else pl.len().over(*names, "request_id")
+    answered = predictions.select("prediction_id", "at", "part", *names, alike.alias(ALIKE))
+    return (
+        said.drop("prediction_id")
+        .join(answered, on=names)
         .filter(pl.col("at") <= pl.col("observed_at"))
         .sort("at", "prediction_id")
         .unique(ORDER, keep="last", maintain_order=True)
     )
-    wanted = [ORDER, "prediction_id", "part", "label", "observed_at"]
-    met = pl.concat([by_id.select(wanted), by_key.select(wanted)])
-    return met.unique(ORDER, keep="first").sort(ORDER).drop(ORDER)
 
 
 def known_by(joined: pl.LazyFrame, now: datetime) -> pl.LazyFrame:

@@ -21,7 +21,14 @@ from treadle.domain.models import AppliedModel
 from treadle.domain.predictions import JoinedPart, OutcomePart
 from treadle.domain.steps import StepKind, StepRequest
 from treadle.monitor import joins
-from treadle.monitor.conforming import PushedOutcome, conform, contradictions, label_type, read_pushed
+from treadle.monitor.conforming import (
+    PushedOutcome,
+    ambiguities,
+    conform,
+    contradictions,
+    label_type,
+    read_pushed,
+)
 from treadle.monitor.joining import joined_rows, written
 from treadle.monitor.reading import TIME, PartCache, read_blob
 from treadle.ports.blobs import Blobs
@@ -121,7 +128,8 @@ class OutcomeTaker:
             fresh, against = joins.without_repeats(new, known)
             self._keep(spec, fresh, now)
             joined, waiting = self._join(spec, pl.concat([known, fresh]), now)
-        return OutcomesTaken(until, new.height - against.height, joined, waiting, findings + contradictions(against))
+            findings += contradictions(against, spec) + self._ambiguous(spec, fresh, now)
+        return OutcomesTaken(until, new.height - against.height, joined, waiting, findings)
 
     def push(self, applied: AppliedModel, records: Sequence[Mapping[str, Any]]) -> list[PushAnswer]:
         """Take outcomes given by a client and answer for each of them, in order; the good ones are kept and joined."""
@@ -135,7 +143,7 @@ class OutcomeTaker:
             answers = _judge(pushed, set(index["prediction_id"]), _latest(known))
             taken = [one for one, answer in zip(pushed, answers, strict=True) if answer is None]
             fresh = pl.DataFrame(
-                [(o.prediction_id, o.key, o.label, o.observed_at, now) for o in taken],
+                [(o.prediction_id, o.key, o.time, o.label, o.observed_at, now) for o in taken],
                 schema=joins.outcome_schema(label_type(spec)),
                 orient="row",
             )
@@ -196,6 +204,11 @@ class OutcomeTaker:
             self._joined.append(JoinedPart("", spec.name, rows.height, now, first, last), source)
         return rows.height, waiting.height - matched.height
 
+    def _ambiguous(self, spec: ModelSpec, fresh: pl.DataFrame, now: datetime) -> tuple[Finding, ...]:
+        if spec.key is not None or fresh.is_empty():
+            return ()
+        return ambiguities(joins.ambiguous(fresh, self._predictions(spec, _reach(spec, fresh, now))))
+
     def _known_outcomes(self, spec: ModelSpec, now: datetime) -> pl.DataFrame:
         label = label_type(spec)
         schema = joins.outcome_schema(label)
@@ -212,13 +225,14 @@ class OutcomeTaker:
         return pl.concat([pl.DataFrame(schema=schema), *cache.frames([part.path for part in parts])])
 
     def _met_outcomes(self, spec: ModelSpec, since: datetime) -> pl.DataFrame:
-        schema = {"prediction_id": pl.String(), "key": pl.String(), "observed_at": TIME}
+        schema = {"prediction_id": pl.String(), "key": pl.String(), "time": TIME, "observed_at": TIME}
         cache = self._met.setdefault(spec.name, PartCache(lambda path: _columns(path, schema)))
         parts = self._joined.parts(spec.name, since)
         return pl.concat([pl.DataFrame(schema=schema), *cache.frames([part.path for part in parts])])
 
     def _predictions(self, spec: ModelSpec, since: datetime) -> pl.DataFrame:
-        schema = {"prediction_id": pl.String(), "key": pl.String(), "at": TIME}
+        text = pl.String()
+        schema = {"prediction_id": text, "request_id": text, "key": text, "time": TIME, "at": TIME}
 
         def read(path: str) -> pl.DataFrame:
             index = _columns(path, {**schema, "shadow": pl.Boolean()}).filter(~pl.col("shadow").fill_null(value=False))
@@ -226,11 +240,12 @@ class OutcomeTaker:
 
         cache = self._index.setdefault(spec.name, PartCache(read))
         parts = self._log.parts(spec.name, since)
-        empty = pl.DataFrame(schema={**schema, "part": pl.String()})
+        empty = pl.DataFrame(schema={**schema, "part": text})
         return pl.concat([empty, *cache.frames([part.path for part in parts])])
 
 
-Said = tuple[str | None, str | None, datetime | None]
+Said = tuple[str | None, str | None, datetime | None, datetime | None]
+"""What an outcome is said of (prediction, key, time), and when it was observed: the columns ``joins.SAID``."""
 
 
 def _judge(pushed: Sequence[PushedOutcome], ids: set[str], known: dict[Said, Any]) -> list[PushAnswer | None]:
@@ -238,7 +253,7 @@ def _judge(pushed: Sequence[PushedOutcome], ids: set[str], known: dict[Said, Any
     labels = dict(known)
     answers: list[PushAnswer | None] = []
     for one in pushed:
-        said: Said = (one.prediction_id, one.key, one.observed_at)
+        said = _said_by(one)
         if one.problem:
             answers.append(PushAnswer("invalid", one.problem))
         elif one.prediction_id is not None and one.prediction_id not in ids:
@@ -254,25 +269,30 @@ def _judge(pushed: Sequence[PushedOutcome], ids: set[str], known: dict[Said, Any
     return answers
 
 
-def _taken(one: PushedOutcome, still: set[Said], revised: set[tuple[str | None, str | None]]) -> PushAnswer:
-    if (one.prediction_id, one.key, one.observed_at) in still:
-        return PushAnswer("waiting", "no prediction of this key is known yet")
-    if (one.prediction_id, one.key) in revised:
+def _said_by(one: PushedOutcome) -> Said:
+    return (one.prediction_id, one.key, one.time, one.observed_at)
+
+
+def _taken(one: PushedOutcome, still: set[Said], revised: set[tuple[Any, ...]]) -> PushAnswer:
+    if _said_by(one) in still:
+        named = "key" if one.key is not None else "time"
+        return PushAnswer("waiting", f"no prediction of this {named} is known yet")
+    if _said_by(one)[:-1] in revised:
         return PushAnswer("revised", "an earlier outcome stays in history")
     return PushAnswer("joined")
 
 
 def _latest(known: pl.DataFrame) -> dict[Said, Any]:
     rows = known.select(*joins.SAID, "label").rows()
-    return {(prediction_id, key, at): label for prediction_id, key, at, label in rows}
+    return {(prediction_id, key, time, at): label for prediction_id, key, time, at, label in rows}
 
 
 def _said(frame: pl.DataFrame) -> set[Said]:
     return set(frame.select(joins.SAID).rows())
 
 
-def _names(frame: pl.DataFrame) -> set[tuple[str | None, str | None]]:
-    return set(frame.select("prediction_id", "key").rows())
+def _names(frame: pl.DataFrame) -> set[tuple[Any, ...]]:
+    return set(frame.select(joins.NAMED).rows())
 
 
 def _columns(path: str, schema: dict[str, pl.DataType]) -> pl.DataFrame:

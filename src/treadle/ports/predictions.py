@@ -43,8 +43,8 @@ class PredictionLog(Protocol):
 
 
 class Outcomes(Protocol):
-    """What became of it; append-only and bitemporal. A part's file has ``key`` or ``prediction_id`` (text), ``label``,
-    ``observed_at`` and ``received_at`` (UTC)."""
+    """What became of it; append-only and bitemporal. A part's file has ``prediction_id`` (text), or what names the row,
+    ``key`` (text), ``time`` (UTC, the event's) or both; ``label``, ``observed_at`` and ``received_at`` (UTC)."""
 
     def append(self, part: OutcomePart, source: Path) -> OutcomePart:
         """Take a Parquet file over into the store under a name made from ``part``; the same file again is no change."""

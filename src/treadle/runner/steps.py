@@ -28,7 +28,7 @@ ROWS, TRAIN, VALIDATION = "rows.parquet", "train.parquet", "validation.parquet"
 OUTCOMES, SCORES, WORTH = "outcomes.parquet", "scores.parquet", "worth.parquet"
 MODEL, ONNX = "model.pkl", "model.onnx"
 DECISION = "__decision"
-KEY, LABEL, OBSERVED_AT = "key", "label", "observed_at"
+KEY, TIME, LABEL, OBSERVED_AT = "key", "time", "label", "observed_at"
 PICKLE_PROTOCOL = 5
 
 
@@ -100,29 +100,33 @@ def source(step: Step) -> dict[str, Any]:
 def outcomes(step: Step) -> dict[str, Any]:
     """Labels that became known: arguments since, until -> ``outcomes.parquet``, value ``{"rows": n}``.
 
-    Columns ``key`` (text), ``label``, ``observed_at`` (UTC, after ``since`` and not after ``until``). The function may
-    name the first two as the row class does. A naive ``observed_at`` is in the zone of the model's time column.
+    Columns ``label``, ``observed_at`` (UTC, after ``since`` and not after ``until``), and what names the row: ``key``
+    (text) where the model has one, else ``time`` (UTC, the event's), which may stand beside a key. The function may
+    name them as the row class does. Naive times are in the zone of the model's time column.
     """
     spec, function = step.loaded.spec, step.function("outcomes")
     since, until = step.time("since"), step.needed_time("until")
     whose = f"outcomes {function.__name__}"
     table = frames.of_frame(function(Window(since, until, until)), whose)
-    names = {KEY: spec.key or KEY, LABEL: spec.label}
+    names = {KEY: spec.key or KEY, TIME: spec.time or TIME, LABEL: spec.label}
     own = {other: name for name, other in names.items() if other in table.names and name not in table.names}
     table = table.rename(own)
-    missing = [name for name in (KEY, LABEL, OBSERVED_AT) if name not in table.names]
+    needed = [KEY if spec.key is not None else TIME, LABEL, OBSERVED_AT]
+    missing = [name for name in needed if name not in table.names]
     if missing:
         raise InvalidInput(
             f"{whose} gave no column {', '.join(missing)} but {', '.join(table.names) or 'none at all'}",
-            hint="return the key, the label, and observed_at (when the label became known)",
+            hint=f"return the {needed[0]}, the label, and observed_at (when the label became known)",
         )
-    table = table.select([KEY, LABEL, OBSERVED_AT])
-    if OBSERVED_AT not in table.times():
-        raise InvalidInput(f"observed_at of {whose} holds no times", hint="return datetimes in UTC")
+    beside = [TIME] if spec.key is not None and spec.time is not None and TIME in table.names else []
+    table = table.select([*needed, *beside])
+    for name in (OBSERVED_AT, TIME):
+        if name in table.names and name not in table.times():
+            raise InvalidInput(f"{name} of {whose} holds no times", hint="return datetimes in UTC")
     zone = spec.column(spec.time).zone if spec.time is not None else None
-    table = frames.in_utc(table, {OBSERVED_AT: zone}, whose)
-    table = table.without_nulls([KEY, LABEL, OBSERVED_AT]).known_within(OBSERVED_AT, since, until).to_text(KEY)
-    table.write(step.work / OUTCOMES)
+    table = frames.in_utc(table, {OBSERVED_AT: zone, TIME: zone}, whose)
+    table = table.without_nulls(needed).known_within(OBSERVED_AT, since, until)
+    (table.to_text(KEY) if KEY in table.names else table).write(step.work / OUTCOMES)
     return {"rows": table.height}
 
 

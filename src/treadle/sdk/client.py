@@ -135,8 +135,8 @@ class Client:
     def push_outcomes(self, model: str, outcomes: Sequence[Mapping[str, Any]]) -> records.OutcomesAnswer:
         """Tell what became of predictions.
 
-        Each outcome has ``prediction_id`` or ``key``, ``label``, and ``observed_at``: when it became known (an aware
-        datetime or ISO 8601 text; now, unless given).
+        Each outcome has ``prediction_id`` or ``key`` (the event's ``time`` where the model has no key), ``label``, and
+        ``observed_at``: when it became known (an aware datetime or ISO 8601 text; now, unless given).
         """
         return _read(records.OutcomesAnswer, self._post(_path("models", model, "outcomes"), list(outcomes)))
 

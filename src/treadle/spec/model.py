@@ -33,7 +33,8 @@ P = ParamSpec("P")
 class Model(Generic[R, L]):
     """A model, declared by a row class, options and decorated functions; :meth:`ship` says when a version is good.
 
-    ``key`` identifies a row, ``time`` is when the thing to be predicted is asked for, ``label`` is what is predicted:
+    ``key`` identifies a row (without one its ``time`` does, where outcomes are to be joined), ``time`` is when the
+    thing to be predicted is asked for, ``label`` is what is predicted:
     ``bool`` makes a binary task, ``str`` (or ``int`` with ``one_of``) multiclass, other numbers regression. A label
     that has not come ``horizon`` after ``time`` never will. ``threshold`` turns a binary score into the decision, as
     a number or ``"worth"``, the one that earns most. ``window`` is the length of history to train on (all by
@@ -110,11 +111,13 @@ class Model(Generic[R, L]):
     def outcomes(self, function: sig.FromWindow[P, G]) -> Callable[P, G]:
         """Declare where labels come from: ``f(window)`` gives those that became known in the window.
 
-        Columns: the key, the label, ``observed_at`` (when it became known).
+        Columns: the key (without one: the time, which then tells rows apart), the label, ``observed_at`` (when it
+        became known).
         """
-        if self._options.key is None:
+        if self._options.key is None and self._options.time is None:
             raise defined_at(function).error(
-                f"model {self.name!r} has outcomes but no key to join them by", "write Model(..., key=Row.column)"
+                f"model {self.name!r} has outcomes but neither key nor time to join them by",
+                "write Model(..., key=Row.column), or time=Row.column where each time has one row",
             )
         return cast("Callable[P, G]", self._declare("outcomes", function))
 

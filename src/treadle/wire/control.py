@@ -94,20 +94,23 @@ class TrainRequest(_Request):
 
 
 class OutcomeRequest(_Request):
-    """What became of one prediction, named by ``prediction_id`` or by the model's ``key``, one of them.
+    """What became of one prediction, named by ``prediction_id``, or by its row: the model's ``key``, and where it has
+    none the ``time`` of the event, which may stand beside a key too.
 
-    ``observed_at`` is when it became known, with its zone; now, unless given.
+    A ``time`` without a zone is in that of its column. ``observed_at`` is when the label became known, with its zone;
+    now, unless given.
     """
 
     prediction_id: str | None = Field(default=None, min_length=1, max_length=200)
     key: str | int | None = None
+    time: datetime | None = None
     label: bool | int | float | str
     observed_at: AwareDatetime | None = None
 
     @model_validator(mode="after")
     def _exactly_one(self) -> OutcomeRequest:
-        if (self.prediction_id is None) == (self.key is None):
-            raise ValueError("an outcome has a prediction_id or a key, one of them")
+        if (self.prediction_id is None) == (self.key is None and self.time is None):
+            raise ValueError("an outcome has a prediction_id, or a key or time, one of them")
         return self
 
 

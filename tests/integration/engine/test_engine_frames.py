@@ -113,6 +113,18 @@ def test_a_whole_life_in_pandas_without_polars(bench: Any, sales: Any) -> None:
     assert bench.read(valued, "worth.parquet")["worth"].to_list() == [0.0, -4.0, None, 0.0]
 
 
+def test_outcomes_without_a_key_have_the_time_of_the_event(bench: Any, tmp_path: Path) -> None:
+    text = PANDAS.replace("key=Sale.sale_id, ", "").replace('{"sale_id": [1, 2], "price"', '{"at": times, "price"')
+    file = tmp_path / "sales.py"
+    file.write_text(text)
+    arguments = {"since": "2024-01-01T05:00:00+00:00", "until": "2024-01-02T05:00:00+00:00"}
+    made = bench.run(bench.apply(file), StepKind.OUTCOMES, arguments=arguments)
+    frame = bench.read(made, "outcomes.parquet")
+    midnight = datetime(2024, 1, 2, 5, tzinfo=UTC)
+    assert frame.columns == ["time", "label", "observed_at"]
+    assert frame.rows() == [(midnight, 2.0, midnight)]
+
+
 def test_outcomes_in_pandas(bench: Any, sales: Any) -> None:
     arguments = {"since": "2024-01-01T05:00:00+00:00", "until": "2024-02-01T00:00:00+00:00"}
     made = bench.run(sales, StepKind.OUTCOMES, arguments=arguments)

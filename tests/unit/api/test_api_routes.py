@@ -250,16 +250,19 @@ def test_outcomes_get_one_answer_each(client: httpx.Client, world: World) -> Non
         "text",
         {**good, "observed_at": "2024-05-01T10:00:00"},
         {**good, "lable": 1},
+        {"time": "2024-05-01T10:00:00", "label": 2.5},
+        {"time": "2024-05-01T10:00:00", "prediction_id": "p", "label": 2.5},
     ]
     answer = client.post("/api/v1/models/flights/outcomes", json=records).json()
     assert [result["status"] for result in answer["results"]] == [
-        "joined", "invalid", "unknown", "invalid", "invalid", "invalid",
+        "joined", "invalid", "unknown", "invalid", "invalid", "invalid", "joined", "invalid",
     ]  # fmt: skip
-    assert (answer["accepted"], answer["rejected"]) == (1, 5)
+    assert (answer["accepted"], answer["rejected"]) == (2, 6)
     assert "one of them" in answer["results"][1]["message"]
     assert "timezone" in answer["results"][4]["message"]
     sent = world.loop.calls[-1][1]["records"]
     assert sent[0] == {"key": "17", "label": True, "observed_at": "2024-05-01T08:00:00.000000Z"}
+    assert sent[-1] == {"time": "2024-05-01T10:00:00", "label": 2.5}
     assert client.post("/api/v1/models/flights/outcomes", json={"key": 1}).status_code == 422
 
 

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from treadle.data.rules import check_look_ahead, check_rules, conform
-from treadle.spec.model_spec import ColumnSpec, ModelSpec
+from treadle.spec.model_spec import ColumnSpec, FunctionSpec, ModelSpec
 
 MakeSpec = Callable[..., ModelSpec]
 MakeRows = Callable[..., pl.DataFrame]
@@ -178,6 +178,23 @@ def test_look_ahead(make_spec: MakeSpec, make_rows: MakeRows, as_of: datetime) -
     )
     (finding,) = check_look_ahead(rows, turned, spec, as_of)
     assert finding.count == 1
+
+
+def test_without_a_key_the_time_tells_rows_apart(make_spec: MakeSpec, make_rows: MakeRows, as_of: datetime) -> None:
+    spec = make_spec(key=None, outcomes=FunctionSpec("returns"))
+    rows = make_rows().unique("at", keep="first", maintain_order=True)
+    assert check_rules(rows, spec, as_of) == []
+    twice = pl.concat([rows, rows.head(1)])
+    assert [(f.column, f.count) for f in check_rules(twice, spec, as_of)] == [("at", 2)]
+    assert check_rules(twice, make_spec(key=None, outcomes=None), as_of) == []
+    outcomes = rows.drop_nulls("returned").select(
+        time="at", label="returned", observed_at=pl.col("at") + timedelta(days=1)
+    )
+    assert check_look_ahead(rows, outcomes, spec, as_of) == []
+    (finding,) = check_look_ahead(rows, outcomes, spec, as_of - timedelta(days=3))
+    assert finding.count == outcomes.filter(pl.col("observed_at") > as_of - timedelta(days=3)).height
+    (finding,) = check_look_ahead(rows, outcomes.drop("time"), spec, as_of)
+    assert str(finding).startswith("time: column present in outcomes")
 
 
 def test_revised_outcomes_are_no_look_ahead(make_spec: MakeSpec, make_rows: MakeRows, as_of: datetime) -> None:

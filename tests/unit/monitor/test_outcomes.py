@@ -184,13 +184,108 @@ def test_pushed_outcomes_are_answered_one_by_one(world):
     assert world.joined.rows().height == 3
 
 
-def test_a_keyless_model_takes_prediction_ids_alone(world):
-    spec = replace(ModelSpec.from_json(world.applied.spec_json), key=None, outcomes=None)
-    model = replace(world.applied, spec_json=spec.to_json())
-    world.log.answer([{"key": "a", "at": START, "score": 0.9, "prediction_id": "id"}])
-    records = [{"key": "a", "label": True}, {"prediction_id": "id", "label": True}]
+def keyless(world, **changes):
+    spec = replace(ModelSpec.from_json(world.applied.spec_json), key=None, worth=None, **changes)
+    world.versions.kept[1] = replace(world.versions.kept[1], spec_json=spec.to_json())
+    return replace(world.applied, spec_json=spec.to_json())
+
+
+def answer_hours(world, *hours, request=None, at=START):
+    """Predictions of the hours that begin so many hours after the start; of one request, where it is named."""
+    world.log.answer(
+        [
+            {
+                "key": None,
+                "at": at,
+                "time": START + hour * HOUR,
+                "score": 0.9,
+                "prediction_id": f"{request or f'r{hour}'}-{i}",
+                "request_id": request or f"r{hour}",
+            }
+            for i, hour in enumerate(hours)
+        ]
+    )
+
+
+def test_without_a_key_outcomes_are_joined_by_the_time_of_the_event(world):
+    model = keyless(world)
+    answer_hours(world, 1, 2, 3)
+    answer_hours(world, 2, request="again", at=START + HOUR / 2)
+    known = [START + hour * HOUR for hour in (1, 2)]
+    world.engine.raw = pl.DataFrame({"time": known, "label": [True, False], "observed_at": [t + HOUR for t in known]})
+    taken = world.at(START + DAY).service().collect_outcomes(model, None, START + DAY)
+    assert (taken.received, taken.joined, taken.waiting, taken.findings) == (2, 2, 0, ())
+    rows = world.joined.rows().sort("time")
+    assert rows.select("prediction_id", "label", "key").rows() == [("r1-0", True, None), ("again-0", False, None)]
+    assert rows["time"].to_list() == known
+    again = world.at(START + 2 * DAY).service().collect_outcomes(model, None, START + 2 * DAY)
+    assert (again.joined, again.waiting) == (0, 0)
+
+
+def test_rows_that_time_does_not_tell_apart_are_reported_and_not_joined(world):
+    model = keyless(world)
+    answer_hours(world, 1, 1, 2, request="both")
+    times, known = [START + HOUR, START + 2 * HOUR], [START + 3 * HOUR] * 2
+    world.engine.raw = pl.DataFrame({"time": times, "label": [True, False], "observed_at": known})
+    taken = world.at(START + DAY).service().collect_outcomes(model, None, START + DAY)
+    assert (taken.received, taken.joined, taken.waiting) == (2, 1, 1)
+    (finding,) = taken.findings
+    assert (finding.column, finding.count) == ("time", 1)
+    assert "declare a key" in finding.rule
+    assert world.joined.rows()["prediction_id"].to_list() == ["both-2"]
+
+
+def test_two_labels_for_one_time_are_reported(world):
+    model = keyless(world)
+    answer_hours(world, 1)
+    known = [START + 3 * HOUR] * 3
+    times = [START + HOUR, START + HOUR, None]
+    world.engine.raw = pl.DataFrame({"time": times, "label": [True, False, True], "observed_at": known})
+    taken = world.at(START + DAY).service().collect_outcomes(model, None, START + DAY)
+    assert (taken.received, taken.joined) == (1, 1)
+    assert [(f.column, f.rule.split(" (")[0]) for f in taken.findings] == [
+        ("time", "time is missing or cannot be read"),
+        ("time", "another label for the same time, observed at the same time"),
+    ]
+
+
+def test_a_key_and_a_time_together_name_one_of_the_times_of_a_key(world):
+    world.log.answer(
+        [
+            {"key": "a", "at": START, "time": START + hour * HOUR, "score": 0.9, "prediction_id": f"p{hour}"}
+            for hour in (5, 6)
+        ]
+    )
+    told = {"key": "a", "label": True, "observed_at": (START + 8 * HOUR).isoformat()}
+    records = [{**told, "time": (START + 5 * HOUR).isoformat()}, {**told, "time": (START + 7 * HOUR).isoformat()}]
+    answers = world.at(START + DAY).service().push_outcomes(world.applied, records)
+    assert [a.status for a in answers] == ["joined", "waiting"]
+    assert world.joined.rows()["prediction_id"].to_list() == ["p5"]
+
+
+def test_a_keyless_model_takes_prediction_ids_and_times(world):
+    model = keyless(world, outcomes=None)
+    answer_hours(world, 1, 2, 3)
+    local = "2013-02-28T21:00:00"  # hour 2, in the zone of the time column
+    records = [
+        {"key": "a", "label": True},
+        {"prediction_id": "r1-0", "label": True},
+        {"time": local, "label": True},
+        {"time": local, "label": False},
+        {"time": "soon", "label": True},
+        {"time": (START + 3 * HOUR).isoformat(), "prediction_id": "r3-0", "label": True},
+        {"time": (START + 4 * HOUR).isoformat(), "label": True},
+    ]
     answers = world.at(START + DAY).service().push_outcomes(model, records)
-    assert [a.status for a in answers] == ["invalid", "joined"]
+    assert [a.status for a in answers] == [
+        "invalid", "joined", "joined", "conflicting", "invalid", "invalid", "waiting",
+    ]  # fmt: skip
+    assert "declares no key; give prediction_id or time" in answers[0].message
+    timeless = keyless(world, outcomes=None, time=None)
+    (answer,) = world.service().push_outcomes(timeless, [{"time": local, "label": True}])
+    assert "declares no time; give prediction_id" in answer.message
+    (answer,) = world.service().push_outcomes(world.applied, [{"time": local, "label": True}])
+    assert "give its key" in answer.message
 
 
 def test_parts_of_differing_types_are_read_together_and_mirrored_answers_left_out(world):

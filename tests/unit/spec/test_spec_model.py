@@ -254,9 +254,9 @@ def test_checks_have_names_of_their_own(refused: Refused, model: str) -> None:
     assert "a check good already" in refused(model + check.format("") + check.format("  # here")).message
 
 
-def test_outcomes_need_a_key(refused: Refused, model: str) -> None:
-    text = model.replace("key=Flight.flight_id, ", "")
-    assert "no key" in refused(f"{text}@flights.outcomes  # here\ndef arrivals(window): ...\n").message
+def test_outcomes_need_a_key_or_a_time(refused: Refused, model: str) -> None:
+    text = model.replace("key=Flight.flight_id, ", "").replace("time=Flight.departs, ", "")
+    assert "neither key nor time" in refused(f"{text}@flights.outcomes  # here\ndef arrivals(window): ...\n").message
 
 
 @pytest.mark.parametrize(

@@ -170,9 +170,13 @@ def _confirm(model: str, asked: TrainingRequested, past: History) -> None:
 
 
 def _plain_outcome(outcome: wire.OutcomeRequest) -> dict[str, Any]:
-    name = {"prediction_id": outcome.prediction_id} if outcome.prediction_id is not None else {"key": str(outcome.key)}
-    when = {"observed_at": codec.to_plain(outcome.observed_at)} if outcome.observed_at is not None else {}
-    return {**name, "label": outcome.label, **when}
+    given = {
+        "prediction_id": outcome.prediction_id,
+        "key": None if outcome.key is None else str(outcome.key),
+        "time": None if outcome.time is None else outcome.time.isoformat(),
+        "observed_at": None if outcome.observed_at is None else codec.to_plain(outcome.observed_at),
+    }
+    return {"label": outcome.label, **{name: value for name, value in given.items() if value is not None}}
 
 
 def _model_summary(services: ControlServices, applied: AppliedModel) -> dict[str, Any]:
