@@ -17,7 +17,7 @@ from treadle.domain.runs import Candidate, Run
 from treadle.domain.trainings import Trained
 from treadle.evaluation.gates import evaluate
 from treadle.evaluation.rows import ScoredRows
-from treadle.loop.executors import figures_of
+from treadle.loop.figures import figures_of
 from treadle.loop.plan import Bundle, PlanService
 from treadle.sdk.bundles import pack
 from treadle.spec.model_spec import ModelSpec

@@ -1,8 +1,11 @@
 """From state and time to commands. Pure: no clock, no store, no randomness.
 
 Every command can be carried out twice without harm; ``id`` names it, so that one under way is not started again. A
-model has two lanes, ``train`` and ``watch``, each with at most one command at a time: a training that takes hours
-does not stop monitoring.
+model has three lanes, ``train``, ``watch`` and ``rollout``, each with at most one command at a time: a training that
+takes hours stops neither monitoring nor a rollout.
+
+One rollout is under way at a time. Until it has ended no training is asked for but by hand or for new code, and what
+such a training makes waits, to be judged beside the champion of then.
 """
 
 from __future__ import annotations
@@ -11,7 +14,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import ClassVar
 
-from treadle.domain.gates import GateResult, Verdict
+from treadle.deploy.rollouts import PATIENCE, Action, Evidence, lasts, step_action
+from treadle.domain.gates import GateReport, GateResult, Verdict
 from treadle.loop.state import Attempt, ModelState, backoff, broken
 from treadle.spec.expressions import Age, GateBroken, When
 from treadle.spec.model_spec import ModelSpec
@@ -72,13 +76,17 @@ class Refuse:
 
 @dataclass(frozen=True)
 class Watch:
-    """Take in outcomes known by ``until`` and measure realised quality, drift and service health."""
+    """Take in outcomes known by ``until`` and measure realised quality, drift and service health.
+
+    ``shadow`` is what mirrored requests said last of the version that is being rolled out.
+    """
 
     lane: ClassVar[str] = "watch"
     model: str
     since: datetime | None
     until: datetime
     version: int
+    shadow: GateReport | None = None
 
 
 @dataclass(frozen=True)
@@ -92,7 +100,19 @@ class RollBack:
     reason: str
 
 
-Command = RequestTraining | Train | Judge | Promote | Refuse | Watch | RollBack
+@dataclass(frozen=True)
+class Drive:
+    """Do what is due on a version's way towards all traffic. ``step`` is the one that it is at, None to begin."""
+
+    lane: ClassVar[str] = "rollout"
+    model: str
+    version: int
+    step: int | None
+    action: Action
+    evidence: Evidence | None = None
+
+
+Command = RequestTraining | Train | Judge | Promote | Refuse | Watch | RollBack | Drive
 
 
 def command_id(command: Command) -> str:
@@ -104,6 +124,8 @@ def command_id(command: Command) -> str:
             detail = wanted
         case Watch(until=until):
             detail = until.isoformat()
+        case Drive(version=version, step=step, action=action):
+            detail = f"{version}:{'' if step is None else step}:{action.value}"
         case Judge(version=version) | Promote(version=version) | Refuse(version=version) | RollBack(version=version):
             detail = str(version)
     return f"{command.model}:{type(command).__name__}:{detail}"
@@ -113,9 +135,13 @@ def decide(state: ModelState, spec: ModelSpec, now: datetime) -> list[Command]:
     """What to do next for one model: at most one command a lane."""
     watch = _watch(state, spec, now)
     train = _train(state, spec, now)
-    if isinstance(watch, RollBack) and isinstance(train, Promote):
-        train = None
-    return [command for command in (watch, train) if command is not None]
+    rollout = _drive(state, spec, now)
+    if isinstance(watch, RollBack):
+        rollout = None
+        train = None if isinstance(train, Promote) else train
+    if isinstance(watch, Watch) and now < _watch_due(state, spec, now) + spec.poll:
+        rollout = None  # what is about to be measured may decide; a watch that keeps failing does not hold it up
+    return [command for command in (watch, train, rollout) if command is not None]
 
 
 def next_due(state: ModelState, spec: ModelSpec, now: datetime) -> datetime | None:
@@ -129,6 +155,9 @@ def next_due(state: ModelState, spec: ModelSpec, now: datetime) -> datetime | No
         times.append(last.requested_at + spec.spacing)
         if state.failures and state.last_attempt_ended is not None:
             times.append(state.last_attempt_ended + backoff(state.failures))
+    if state.rolling is not None and state.rolling.step < len(spec.rollout):
+        hold = lasts(spec.rollout[state.rolling.step])
+        times += [state.rolling.step_since + hold, state.rolling.step_since + PATIENCE * hold]
     later = [t for t in times if t > now]
     return min(later, default=None)
 
@@ -142,14 +171,37 @@ def _train(state: ModelState, spec: ModelSpec, now: datetime) -> Command | None:
             candidate.against != state.champion and candidate.report.verdict is Verdict.PASS
         ):
             return Judge(state.name, candidate.version, state.champion)
+        if candidate.report.verdict is Verdict.PASS and (state.rolling is not None or _rolls_out(state, spec)):
+            return None
         if candidate.report.verdict is Verdict.PASS:
             return Promote(state.name, candidate.version, "all gates passed")
         return Refuse(state.name, candidate.version, candidate.report.reason())
     return _request(state, spec, now)
 
 
+def _rolls_out(state: ModelState, spec: ModelSpec) -> bool:
+    """Whether versions get there by steps; the first one has nobody to be compared with."""
+    return state.champion is not None and bool(spec.rollout)
+
+
+def _drive(state: ModelState, spec: ModelSpec, now: datetime) -> Drive | None:
+    rolling, candidate = state.rolling, state.candidate
+    if rolling is None:
+        passed = candidate is not None and candidate.report is not None and candidate.report.verdict is Verdict.PASS
+        if candidate is None or not passed or not _rolls_out(state, spec) or candidate.against != state.champion:
+            return None
+        return Drive(state.name, candidate.version, None, Action.START)
+    evidence = Evidence.of(rolling.report, decided=rolling.decided)
+    if not spec.gates:
+        evidence = Evidence(Verdict.PASS, "no gates are declared")
+    decision = step_action(spec.rollout, rolling.step, rolling.step_since, now, evidence, paused=rolling.paused)
+    if decision.action is Action.HOLD and (rolling.held or not decision.waiting):
+        return None
+    return Drive(state.name, rolling.version, rolling.step, decision.action, evidence)
+
+
 def _request(state: ModelState, spec: ModelSpec, now: datetime) -> RequestTraining | None:
-    if state.revision == 0:
+    if state.revision == 0 or (state.rolling is not None and not _newly_applied(state)):
         return None
     if (
         state.failures
@@ -229,7 +281,8 @@ def _watch(state: ModelState, spec: ModelSpec, now: datetime) -> Command | None:
     ):
         return RollBack(state.name, state.champion, state.previous, live.report.reason())
     if _watch_due(state, spec, now) <= now:
-        return Watch(state.name, state.outcomes_until, _floor(now, spec.poll), state.champion)
+        shadow = state.rolling.shadow if state.rolling is not None else None
+        return Watch(state.name, state.outcomes_until, _floor(now, spec.poll), state.champion, shadow)
     return None
 
 

@@ -5,20 +5,16 @@ from __future__ import annotations
 import logging
 from functools import partial
 
-from treadle.data.splits import split
 from treadle.domain.errors import DataRejected, EnvironmentFailed, StepCancelled, StepFailed, TreadleError
 from treadle.domain.events import Event, TrainingFailed, TrainingRequested, VersionRefused
-from treadle.domain.gates import GateReport
 from treadle.domain.models import AppliedModel
-from treadle.domain.versions import Compilation, ModelVersion
-from treadle.evaluation.gates import ServiceFigures, evaluate
-from treadle.evaluation.rows import ScoredRows
 from treadle.loop.activity import Activity
-from treadle.loop.decide import Command, Judge, Promote, Refuse, RequestTraining, RollBack, Train, Watch
+from treadle.loop.decide import Command, Drive, Judge, Promote, Refuse, RequestTraining, RollBack, Train, Watch
+from treadle.loop.judging import judge
+from treadle.loop.rolling import drive
 from treadle.loop.stages import Stages
-from treadle.loop.watching import Say, watch
+from treadle.loop.watching import watch
 from treadle.ports.steps import Cancel, LogLine
-from treadle.spec.model_spec import ModelSpec
 
 logger = logging.getLogger("treadle.loop")
 
@@ -49,6 +45,8 @@ class StageExecutor:
                     self._refuse(command)
                 case Watch():
                     self._watch(command)
+                case Drive():
+                    drive(self._stages, command)
                 case RollBack():
                     self._stages.deploy.rollback(
                         command.model, command.reason, "loop", to=command.to, version=command.version
@@ -139,39 +137,8 @@ class StageExecutor:
         say = partial(self._activity.update, command.model, command.lane)
         stages = self._stages
         version = stages.registry.get(command.model, command.version)
-        watch(stages, stages.models.get(command.model), version, command.since, command.until, say)
-
-
-def judge(
-    stages: Stages, version: ModelVersion, champion: int | None, say: Say, cancel: Cancel | None = None
-) -> GateReport:
-    """Hold a version against its gates on its held-out rows, beside the champion on the very same rows."""
-    spec = ModelSpec.from_json(version.spec_json)
-    frame = stages.data.load(version.recipe.snapshot_digest)
-    rows = stages.train.keep_rows(split(spec, frame, version.as_of).test)
-    say("scoring the challenger")
-    challenger = stages.train.score(version, rows, cancel=cancel)
-    beside = None
-    if champion is not None:
-        say("scoring the champion on the same rows")
-        reigning = stages.registry.get(version.model, champion)
-        scored = stages.train.score(reigning, rows, valued_by=version, cancel=cancel)
-        beside = ScoredRows.of(scored, spec.task, reigning.classes)
-    say("comparing")
-    rows_scored = ScoredRows.of(challenger, spec.task, version.classes)
-    return evaluate(spec.gates, rows_scored, beside, service=figures_of(version.compilation))
-
-
-def figures_of(compilation: Compilation) -> ServiceFigures:
-    """Size and latency as they were measured when a model was compiled: one row a call, in its runtime."""
-    compiled = compilation.runtime == "onnx"
-    mean = compilation.onnx_us if compiled else compilation.python_us
-    p99 = compilation.onnx_p99_us if compiled else compilation.python_p99_us
-    return ServiceFigures(
-        latency_p50=None if mean is None else mean / 1e6,
-        latency_p99=None if p99 is None else p99 / 1e6,
-        size=compilation.size,
-    )
+        stages.deploy.publish()  # a full disk may have kept the routing table from following the deployments
+        watch(stages, stages.models.get(command.model), version, command.since, command.until, command.shadow, say)
 
 
 def run_id(attempt: str) -> str:

@@ -38,6 +38,34 @@ class Candidate:
 
 
 @dataclass(frozen=True)
+class Rolling:
+    """A version on its way towards all traffic.
+
+    ``report`` is what live traffic said last of the present step, ``shadow`` what mirrored requests said last;
+    ``held`` tells that the step has lasted longer than declared and that this was told.
+    """
+
+    candidate: Candidate
+    step: int
+    since: datetime
+    step_since: datetime
+    paused: bool = False
+    held: bool = False
+    report: GateReport | None = None
+    shadow: GateReport | None = None
+
+    @property
+    def version(self) -> int:
+        """The version's number."""
+        return self.candidate.version
+
+    @property
+    def decided(self) -> bool:
+        """Whether the comparison on mirrored requests has decided for the version."""
+        return self.shadow is not None and self.shadow.verdict is Verdict.PASS
+
+
+@dataclass(frozen=True)
 class LiveReport:
     """What the gates said of the champion on matured live traffic, last."""
 
@@ -52,7 +80,8 @@ class LiveReport:
 class ModelState:
     """One model as the loop sees it.
 
-    ``attempt`` is the training under way; ``candidate`` the version that it made, until promoted or refused.
+    ``attempt`` is the training under way; ``candidate`` the version that it made, until it is rolled out, promoted or
+    refused; ``rolling`` the one that is being rolled out.
     ``failures`` counts attempts in a row that ended without a version. ``outcomes_until`` and ``evaluated_until``
     tell how far outcomes and realised quality have been taken in.
     """
@@ -66,6 +95,7 @@ class ModelState:
     last_attempt_ended: datetime | None = None
     failures: int = 0
     candidate: Candidate | None = None
+    rolling: Rolling | None = None
     champion: int | None = None
     previous: int | None = None
     promoted_at: datetime | None = None
@@ -126,25 +156,10 @@ def evolve(state: ModelState, event: ev.Event) -> ModelState:
         case ev.VersionRefused(version=version):
             gone = state.candidate is not None and state.candidate.version == version
             return replace(state, candidate=None) if gone else state
-        case ev.VersionPromoted() as promoted:
-            gone = state.candidate is not None and state.candidate.version == promoted.version
-            return replace(
-                state,
-                candidate=None if gone else state.candidate,
-                champion=promoted.version,
-                previous=promoted.previous,
-                promoted_at=event.at,
-                live=None,
-            )
-        case ev.VersionRolledBack() as back:
-            return replace(
-                state,
-                champion=back.to,
-                previous=None,
-                promoted_at=event.at,
-                rolled_back=state.rolled_back | {back.version},
-                live=None,
-            )
+        case ev.RolloutStarted() | ev.RolloutStepped() | ev.RolloutExamined() as moved:
+            return _rolled_on(state, moved, event.at)
+        case ev.VersionPromoted() | ev.VersionRolledBack() as switched:
+            return _switched(state, switched, event.at)
         case ev.OutcomesCollected(until=until):
             latest = until if state.outcomes_until is None else max(until, state.outcomes_until)
             return replace(state, outcomes_until=latest)
@@ -154,6 +169,50 @@ def evolve(state: ModelState, event: ev.Event) -> ModelState:
             return replace(state, live=LiveReport(evaluation.version, event.at, evaluation.until, report, triggers))
         case _:
             return state
+
+
+def _rolled_on(
+    state: ModelState, moved: ev.RolloutStarted | ev.RolloutStepped | ev.RolloutExamined, at: datetime
+) -> ModelState:
+    """The state after a part of a rollout."""
+    if isinstance(moved, ev.RolloutStarted):
+        candidate = state.candidate
+        if candidate is None or candidate.version != moved.version:
+            return replace(state, rolling=Rolling(Candidate(moved.version, ""), 0, at, at))
+        return replace(state, candidate=None, rolling=Rolling(candidate, 0, at, at))
+    rolling = state.rolling
+    if rolling is None or rolling.version != moved.version:
+        return state
+    if isinstance(moved, ev.RolloutExamined):
+        seen = replace(rolling, report=moved.report if moved.step == rolling.step else rolling.report)
+        return replace(state, rolling=replace(seen, shadow=moved.report) if moved.shadow else seen)
+    match moved.action:
+        case "advanced":
+            moved_on = replace(rolling, step=moved.step, step_since=at, held=False, report=None)
+        case "held":
+            moved_on = replace(rolling, held=True)
+        case "paused":
+            moved_on = replace(rolling, paused=True)
+        case "resumed":
+            moved_on = replace(rolling, paused=False, held=False, step_since=at)
+        case _:
+            return replace(state, rolling=None)
+    return replace(state, rolling=moved_on)
+
+
+def _switched(state: ModelState, switched: ev.VersionPromoted | ev.VersionRolledBack, at: datetime) -> ModelState:
+    """The state with another champion; a rollout under way has ended with it."""
+    after = replace(state, rolling=None, promoted_at=at, live=None)
+    if isinstance(switched, ev.VersionPromoted):
+        gone = state.candidate is not None and state.candidate.version == switched.version
+        candidate = None if gone else state.candidate
+        return replace(after, candidate=candidate, champion=switched.version, previous=switched.previous)
+    rolled_back = state.rolled_back | {switched.version}
+    after = replace(after, champion=switched.to, previous=None, rolled_back=rolled_back)
+    rolling = state.rolling
+    if state.candidate is not None or rolling is None or rolling.version in (switched.to, switched.version):
+        return after
+    return replace(after, candidate=rolling.candidate)  # it is judged anew, beside the champion of now
 
 
 def broken(state: ModelState) -> LiveReport | None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from treadle.deploy.rollouts import under_way
 from treadle.domain.events import Event, OutcomesCollected
+from treadle.domain.gates import GateReport
 from treadle.domain.models import AppliedModel
 from treadle.domain.versions import ModelVersion
+from treadle.loop.rolling import examine
 from treadle.loop.stages import Stages
 from treadle.spec.model_spec import ModelSpec
 
@@ -26,11 +29,13 @@ def watch(
     version: ModelVersion,
     since: datetime | None,
     until: datetime,
+    seen: GateReport | None = None,
     say: Say = lambda _: None,
 ) -> None:
     """Take in the outcomes of ``(since, until]`` and measure; ends in the event that lets the loop go on.
 
-    Doing it twice changes nothing.
+    ``seen`` is what mirrored requests said last of the version that is being rolled out. Doing it twice changes
+    nothing.
     """
     spec = ModelSpec.from_json(applied.spec_json)
     say("taking in outcomes")
@@ -39,6 +44,10 @@ def watch(
     if begin < end:
         say("measuring realised quality")
         stages.monitor.evaluate(applied, version.number, begin, end)
+    deployment = stages.deploy.deployment(spec.name)
+    if under_way(deployment) is not None:
+        say("examining the rollout")
+        examine(stages, deployment, until, seen)
     day = since if since is not None else until - spec.poll
     stages.monitor.health(spec.name, day, until)
     if due_for_drift(since, until):

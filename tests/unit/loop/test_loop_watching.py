@@ -41,7 +41,7 @@ class Doings:
                     health=lambda *_: self.note("health"),
                     drift=lambda *_: self.note("drift"),
                 ),
-                deploy=SimpleNamespace(deployment=lambda _: SimpleNamespace(promoted_at=T0)),
+                deploy=SimpleNamespace(deployment=lambda _: SimpleNamespace(promoted_at=T0, rollout=None)),
             ),
         )
 
