@@ -90,12 +90,13 @@ def single_threshold(threshold: float) -> float:
     """The 32-bit threshold that parts 32-bit copies of decimal numbers as ``threshold`` parts the numbers themselves.
 
     Half-way between 0.22 and 0.24 lies 0.22999999999999998, which in 32 bits is the same number as 0.23: the decimal
-    that it is mistaken for has to stay above it, so the next smaller number is taken.
+    that it is mistaken for has to stay above it, so the next smaller number is taken. A threshold that is a 32-bit
+    number itself stays: it parts 32-bit values rightly.
     """
     numpy = load("numpy", _FOR)
     single = numpy.float32(threshold)
     decimal = float(numpy.format_float_scientific(single, unique=True))
-    if decimal <= threshold:
+    if float(single) == threshold or decimal <= threshold:
         return float(single)
     return float(numpy.nextafter(single, numpy.float32(-numpy.inf)))
 

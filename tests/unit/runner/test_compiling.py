@@ -29,6 +29,11 @@ def test_half_way_between_two_decimals_parts_all_decimals_alike(low: int, high: 
         assert (np.float32(value / scale) <= single) == (value / scale <= threshold)
 
 
+@given(st.floats(-1e6, 1e6, width=32), st.floats(-1e6, 1e6, width=32))
+def test_a_threshold_at_a_single_value_parts_single_values_alike(threshold: float, value: float) -> None:
+    assert (np.float32(value) <= np.float32(single_threshold(threshold))) == (value <= threshold)
+
+
 def test_a_value_half_way_between_two_that_were_seen_is_answered_alike() -> None:
     seen = np.array([0.21, 0.22, 0.24, 0.25] * 50)
     fitted = HistGradientBoostingClassifier(min_samples_leaf=1).fit(pl.DataFrame({"x": seen}), seen > 0.23)
