@@ -55,6 +55,7 @@ class Loop:
             "outcomes": self._outcomes,
             "promote": self._promote,
             "rollback": self._rollback,
+            "rollout": self._rollout,
             "report": self._report,
         }
         self.server = LoopServer(where.loop_socket, operations)
@@ -140,6 +141,16 @@ class Loop:
         deployment = self.platform.stages.deploy.rollback(
             request["model"], request["reason"], request["actor"], to=request.get("to")
         )
+        self.driver.poke()
+        yield {"deployment": codec.to_plain(deployment)}
+
+    def _rollout(self, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        deploy = self.platform.stages.deploy
+        asked = {"pause": deploy.pause, "resume": deploy.resume, "abort": deploy.abort}
+        action = str(request["action"])
+        if action not in asked:
+            raise InvalidInput(f"a rollout cannot {action!r}", hint="pause, resume or abort it")
+        deployment = asked[action](request["model"], request["reason"], request["actor"])
         self.driver.poke()
         yield {"deployment": codec.to_plain(deployment)}
 

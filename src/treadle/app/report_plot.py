@@ -11,7 +11,12 @@ from matplotlib.figure import Figure
 from treadle.loop.report import Period, Report
 
 ALONE, LOOP, INK, QUIET = "#b9b4a8", "#0f766e", "#1f2933", "#8a8f98"
-MARKS = {"promotions": ("^", "#0f766e"), "refusals": ("x", "#b45309"), "rollbacks": ("v", "#b91c1c")}
+MARKS = {
+    "promotions": ("^", "#0f766e"),
+    "refusals": ("x", "#b45309"),
+    "aborted": ("s", "#b45309"),
+    "rollbacks": ("v", "#b91c1c"),
+}
 
 
 def draw(report: Report, path: Path, *, title: str | None = None) -> None:
@@ -23,9 +28,9 @@ def draw(report: Report, path: Path, *, title: str | None = None) -> None:
     names = [period.name for period in report.periods]
     if has_worth:
         _bars(axes[0], report, "worth", "worth of a prediction")
-        _marks(axes[0], report.periods)
     _lines(axes[-1], report, report.metric)
-    axes[-1].set_xticks(range(len(names)), names)
+    _marks(axes[0], report.periods)
+    axes[-1].set_xticks(range(len(names)), names, rotation=0 if len(names) <= 12 else 30)
     figure.suptitle(title or headline(report), x=0.012, ha="left", fontsize=13, fontweight="bold", color=INK)
     figure.savefig(path)
 
@@ -35,12 +40,29 @@ def headline(report: Report) -> str:
     gain = report.gain
     if gain.value is None or gain.low is None or gain.high is None:
         return f"{report.model}: not enough rows to compare"
-    better = "more" if gain.value >= 0 else "less"
-    what = "earned" if report.gain_in == "worth" else f"{report.gain_in}:"
+    first = f"version {report.first_version} left alone"
+    if report.gain_in == "worth":
+        better = "more" if gain.value >= 0 else "less"
+        return (
+            f"{report.model}: the loop earned {money(abs(gain.value))} {better} a prediction than {first}  "
+            f"(95 %: {money(gain.low)} to {money(gain.high)})"
+        )
+    name, better = report.gain_in, "better" if gain.value >= 0 else "worse"
+    loop, alone = measured(report.loop.get(name)), measured(report.alone.get(name))
     return (
-        f"{report.model}: the loop {what} {abs(gain.value):.2f} {better} a prediction than version "
-        f"{report.first_version} left alone  (95 %: {gain.low:.2f} to {gain.high:.2f})"
+        f"{report.model}: {name} of the loop {loop}, of {first} {alone}: {better} by {measured(abs(gain.value))}  "
+        f"(95 %: {measured(gain.low)} to {measured(gain.high)})"
     )
+
+
+def measured(value: float | None) -> str:
+    """A metric in about four digits."""
+    return "-" if value is None else f"{value:.{3 if abs(value) < 10 else 1}f}"
+
+
+def money(value: float | None) -> str:
+    """A worth to the hundredth."""
+    return "-" if value is None else f"{value:.2f}"
 
 
 def _bars(axes: Axes, report: Report, key: str, label: str) -> None:
@@ -72,9 +94,9 @@ def _marks(axes: Axes, periods: tuple[Period, ...]) -> None:
         for place, period in enumerate(periods):
             for i in range(period.counts.get(name, 0)):
                 x = place - 0.2 + 0.13 * i
-                axes.plot(x, high + (high - low) * (0.13 - 0.05 * level), marker, color=color, markersize=6)
+                axes.plot(x, high + (high - low) * (0.14 - 0.04 * level), marker, color=color, markersize=6)
         axes.plot([], [], marker, color=color, linestyle="none", label=name)
-    axes.legend(frameon=False, ncols=5, fontsize=9, loc="upper left", bbox_to_anchor=(0, 1.13))
+    axes.legend(frameon=False, ncols=6, fontsize=9, loc="upper left", bbox_to_anchor=(0, 1.13))
 
 
 def _tidy(axes: Axes) -> None:

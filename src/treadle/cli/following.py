@@ -18,7 +18,7 @@ EVERY = 0.5
 
 @dataclass(frozen=True)
 class Ended:
-    """How it ended: whether a version of the revision serves, and what there is to say of it."""
+    """How it ended: whether a version of the revision serves or begins to, and what there is to say of it."""
 
     serves: bool
     told: str
@@ -43,6 +43,8 @@ class Watched:
                 return Ended(False, f"training {payload.attempt} failed ({payload.cause}): {payload.message}")
             case ev.VersionRefused() if payload.version in self.versions:
                 return Ended(False, f"version {payload.version} was refused: {payload.reason}")
+            case ev.RolloutStarted() if payload.version in self.versions:
+                return Ended(True, f"version {payload.version} is being rolled out: {payload.reason}")
             case ev.VersionPromoted() if payload.version in self.versions:
                 return Ended(True, f"version {payload.version} serves: {payload.reason}")
         return None

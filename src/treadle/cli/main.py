@@ -88,6 +88,7 @@ for _command in (
     observing.alerts,
     models.promote,
     models.rollback,
+    models.rollout,
     local.doctor,
 ):
     app.command(_command.__name__)(_command)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +18,14 @@ if TYPE_CHECKING:
 File = Annotated[str, typer.Argument(metavar="FILE", help="The model file; its modules beside it are sent along.")]
 ModelName = Annotated[str, typer.Argument(metavar="MODEL", help="The model's name.")]
 Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, for the audit log.")]
+
+
+class RolloutAction(enum.Enum):
+    """What can be asked of a rollout under way."""
+
+    PAUSE = "pause"
+    RESUME = "resume"
+    ABORT = "abort"
 
 
 def plan(file: File, json_: Json = False, url: Url = None) -> None:
@@ -45,7 +54,9 @@ def plan(file: File, json_: Json = False, url: Url = None) -> None:
 def apply(
     file: File,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    wait: Annotated[bool, typer.Option("--wait", help="Follow until the version serves or was refused.")] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Follow until the version serves, is rolled out or was refused.")
+    ] = False,
     timeout: Annotated[float, typer.Option("--timeout", metavar="SECONDS", min=1, help="Wait no longer.")] = 3600.0,
     json_: Json = False,
     url: Url = None,
@@ -53,7 +64,7 @@ def apply(
     """Train, judge, serve and watch a model from now on.
 
     Makes the model file the server's desired state. Shows the plan and asks first. With --wait the exit code is 1
-    unless a version of it serves.
+    unless a version of it serves or its rollout has begun.
 
     \b
     Examples:
@@ -233,6 +244,35 @@ def rollback(
         printing.as_json(after)
     else:
         typer.echo(f"{model}: version {after.champion} answers again")
+
+
+def rollout(
+    model: ModelName,
+    action: Annotated[RolloutAction, typer.Argument(metavar="ACTION", help="pause, resume or abort.")],
+    reason: Reason = "asked for",
+    json_: Json = False,
+    url: Url = None,
+) -> None:
+    """Pause, resume or abort the rollout under way.
+
+    A paused rollout stands still, traffic as it is; resumed, its step begins anew. Aborted, the champion answers
+    everything again. To cut a rollout short the other way, promote its version.
+
+    \b
+    Examples:
+      treadle rollout flights pause --reason "the desk is away"
+      treadle rollout flights abort
+    """
+    from treadle.cli import printing
+
+    with open_client(url) as client:
+        after = client.rollout(model, action.value, reason=reason)
+    if json_:
+        printing.as_json(after)
+    elif after.rollout is None:
+        typer.echo(f"{model}: nothing is being rolled out")
+    else:
+        typer.echo(f"{model}: the rollout of version {after.rollout.version} is {after.rollout.state.value}")
 
 
 def print_plan(plan: Plan) -> None:

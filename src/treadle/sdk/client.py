@@ -127,6 +127,11 @@ class Client:
         body = {"to": to, "reason": reason, "actor": self.actor}
         return _read(Deployment, self._post(_path("models", model, "rollback"), body))
 
+    def rollout(self, model: str, action: str, *, reason: str = "asked for") -> Deployment:
+        """``pause``, ``resume`` or ``abort`` the rollout under way. Raises NotFound; Conflict where there is none."""
+        body = {"action": action, "reason": reason, "actor": self.actor}
+        return _read(Deployment, self._post(_path("models", model, "rollout"), body))
+
     def train(self, model: str, *, reason: str = "asked for", tune: int = 0) -> records.Asked:
         """Ask for a new version of what is known now. Raises Conflict while a training is under way."""
         body = {"reason": reason, "tune": tune, "actor": self.actor}
