@@ -79,7 +79,7 @@ class Loop:
             return []
         seconds = time.monotonic() - self._started
         share = 0.1 + 0.6 * (1 - math.exp(-seconds / 60))
-        return [{"model": "bikes", "lane": "train", "what": "training bikes-0004", "detail": "fitting", "share": share,
+        return [{"model": "bikes", "lane": "train", "what": "Train", "detail": "fitting", "share": share,
                  "seconds": seconds}]  # fmt: skip
 
     def promote(self, model: str, version: int, reason: str, actor: str) -> Deployment:

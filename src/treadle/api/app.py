@@ -13,7 +13,7 @@ from treadle.api import errors
 from treadle.api.guards import BodyLimit, HostGuard
 from treadle.api.history import History
 from treadle.api.services import ControlServices
-from treadle.api.v1 import bundles, live, models, monitoring, runs, status, views
+from treadle.api.v1 import bundles, live, models, monitoring, rollouts, runs, status, views
 from treadle.api.v1.context import Services
 from treadle.domain.errors import TreadleError
 from treadle.wire import control as wire
@@ -34,7 +34,7 @@ def create_app(services: ControlServices) -> FastAPI:
     app.state.services = services
     app.state.history = History(services.events)
     app.include_router(router)
-    for module in (status, bundles, models, monitoring, runs, views, live):
+    for module in (status, bundles, models, monitoring, runs, views, live, rollouts):
         app.include_router(module.router, prefix="/api/v1")
     errors.install(app)
     app.add_middleware(BodyLimit)

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from treadle.domain.deployments import Deployment
 from treadle.domain.models import AppliedModel
 from treadle.loop.plan import Bundle, Plan
+from treadle.ports.blobs import Blobs
 from treadle.ports.clock import Clock
 from treadle.ports.deployments import Deployments
 from treadle.ports.events import Events
@@ -47,7 +48,8 @@ class LoopClient(Protocol):
 
         ``wake`` -> anything; ``status`` -> ``{"doing": [{"model", "lane", "what", "detail", "share", "seconds"}]}``;
         ``outcomes(model, records)`` -> ``{"answers": [one a record]}``; ``promote(model, version, reason, actor)`` and
-        ``rollback(model, reason, actor, to)`` -> ``{"deployment": {...}}``; ``report(model)`` -> ``{"report": {...}}``.
+        ``rollback(model, reason, actor, to)`` -> ``{"deployment": {...}}``; ``rollout(model, action, reason, actor)``,
+        which pauses, resumes or aborts the one under way, the same; ``report(model)`` -> ``{"report": {...}}``.
         """
         ...
 
@@ -77,7 +79,7 @@ class ControlServices:
     """Ports and services for the routes.
 
     ``gateways`` answers what each running gateway acknowledged last, ``hosts`` are names besides the loopback ones
-    under which the server may be addressed, and ``home`` is shown to people.
+    under which the server may be addressed, and ``home`` is shown to people. ``blobs`` holds runs' artifacts.
     """
 
     models: Models
@@ -96,3 +98,4 @@ class ControlServices:
     version: str
     home: str
     hosts: tuple[str, ...] = ()
+    blobs: Blobs | None = None

@@ -37,10 +37,12 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 def serve(where: Settings) -> None:
     """Serve the control plane of one home."""
     from treadle.api.app import create_app
+    from treadle.ui.site import Site
 
-    services = control_services(where, SocketLoopClient(where.loop_socket))
+    application = create_app(control_services(where, SocketLoopClient(where.loop_socket)))
+    application.mount("/", Site())
     config = uvicorn.Config(
-        create_app(services),
+        application,
         host=where.host,
         port=where.port,
         access_log=False,

@@ -85,6 +85,7 @@ def control_services(where: Settings, loop: SocketLoopClient) -> ControlServices
         gateways=lambda: acknowledgements(where),
         version=treadle.__version__,
         home=str(where.home),
+        blobs=ground.blobs,
     )
 
 

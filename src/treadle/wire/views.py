@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Literal
 
 from treadle.wire.control import Doing
-from treadle.wire.records import Answer, Number
+from treadle.wire.records import Answer, CodeTree, EnvironmentLock, Number
 
 Maturity = Literal["estimated", "partial", "final"]
 
@@ -65,6 +65,17 @@ class DriftMapAnswer(Answer):
 
     windows: list[DriftWindow]
     columns: list[DriftColumn]
+
+
+class OriginAnswer(Answer):
+    """The code and the environment that a version was made with, and the revision that brought them.
+
+    Null where no revision that is kept has them.
+    """
+
+    revision: int | None
+    code: CodeTree | None
+    environment: EnvironmentLock | None
 
 
 class Curve(Answer):

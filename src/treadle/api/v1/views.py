@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter
+from starlette.responses import Response
 
 from treadle.api.v1.context import ERRORS, Services
 from treadle.api.v1.monitoring import Since
 from treadle.domain import codec
+from treadle.domain.errors import NotFound
 from treadle.domain.monitoring import ColumnDrift, DriftReport, Evaluation, Measured
 from treadle.spec.catalog import CATALOG
 from treadle.wire import views as wire
@@ -49,6 +52,36 @@ def drift_map(model: str, services: Services, since: Since = None) -> Any:
         ],
         "columns": _drift_columns(reports),
     }
+
+
+@router.get("/models/{model}/versions/{number}/origin", response_model=wire.OriginAnswer)
+def origin(model: str, number: int, services: Services) -> Any:
+    """The code tree and the locked requirements of a version."""
+    recipe = services.versions.get(model, number).recipe
+    found: dict[str, Any] = {"revision": None, "code": None, "environment": None}
+    for revision in range(services.models.get(model).revision, 0, -1):
+        applied = services.models.get(model, revision)
+        if found["code"] is None and applied.code.digest == recipe.code_digest:
+            found |= {"revision": revision, "code": codec.to_plain(applied.code)}
+        if found["environment"] is None and applied.environment.digest == recipe.environment_digest:
+            found["environment"] = codec.to_plain(applied.environment)
+        if found["code"] is not None and found["environment"] is not None:
+            break
+    return found
+
+
+@router.get("/runs/{run_id}/artifacts/{path:path}", response_class=Response)
+def artifact(run_id: str, path: str, services: Services) -> Response:
+    """The bytes of one of a run's artifacts, as a file to keep; logs are text to read."""
+    digest = services.runs.get(run_id).artifacts.get(path)
+    if digest is None or services.blobs is None:
+        known = ", ".join(sorted(services.runs.get(run_id).artifacts)) or "none"
+        raise NotFound(f"run {run_id!r} has no artifact {path!r}", hint=f"it has {known}")
+    headers = {"x-content-type-options": "nosniff", "content-security-policy": "sandbox"}
+    if path.endswith(".log"):
+        return Response(services.blobs.get(digest), headers=headers, media_type="text/plain; charset=utf-8")
+    headers["content-disposition"] = f'attachment; filename="{Path(path).name}"'
+    return Response(services.blobs.get(digest), headers=headers, media_type="application/octet-stream")
 
 
 @router.get("/metrics", response_model=Listed[wire.MetricMeaning])

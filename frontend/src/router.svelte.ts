@@ -1,0 +1,48 @@
+/** Which page the address names, and how to get to another without loading anew. */
+
+export interface Place {
+  readonly path: string;
+  readonly query: URLSearchParams;
+}
+
+function here(): Place {
+  return { path: location.pathname, query: new URLSearchParams(location.search) };
+}
+
+class Router {
+  place = $state.raw<Place>(here());
+  /** Counts page changes, so that what depends on arriving can notice. */
+  arrivals = $state(0);
+
+  constructor() {
+    addEventListener("popstate", () => {
+      const samePage = location.pathname === this.place.path;
+      this.place = here();
+      if (!samePage) this.arrivals += 1;
+    });
+    addEventListener("click", (event) => this.#follow(event));
+  }
+
+  /** Go to an address of this site. */
+  go(address: string, how: { replace?: boolean } = {}): void {
+    const samePage = new URL(address, location.href).pathname === location.pathname;
+    if (how.replace) history.replaceState(null, "", address);
+    else history.pushState(null, "", address);
+    this.place = here();
+    if (samePage) return;
+    this.arrivals += 1;
+    scrollTo(0, 0);
+  }
+
+  #follow(event: MouseEvent): void {
+    if (event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+    const link = (event.target as Element | null)?.closest("a");
+    if (!link || link.target || link.origin !== location.origin || link.hasAttribute("download")) return;
+    if (link.hash && link.pathname === location.pathname) return;
+    if (/^\/(docs|openapi\.json|api\/)/.test(link.pathname)) return;
+    event.preventDefault();
+    this.go(link.pathname + link.search + link.hash);
+  }
+}
+
+export const router = new Router();
