@@ -30,7 +30,7 @@ class Measurements(Protocol):
         ...
 
     def put_health(self, health: ServiceHealth, *events: Event) -> None:
-        """Keep a measurement of service health."""
+        """Keep a measurement of service health; one of the same model, since and until again is no change."""
         ...
 
     def health(self, model: str, since: datetime | None = None) -> Sequence[ServiceHealth]:

@@ -61,9 +61,14 @@ class SqlMeasurements:
         return self._kept(drift_reports, DriftReport, model, since)
 
     def put_health(self, health: ServiceHealth, *events: Event) -> None:
-        """Keep a measurement of service health."""
+        """Keep a measurement of service health; one of the same model, since and until again is no change."""
         row = {"model": health.model, "until": time_text(health.until), "body": codec.dumps(health)}
+        table = service_health.c
+        same = select(table.body).where(table.model == health.model, table.until == row["until"])
         with self._database.write() as connection:
+            bodies = connection.execute(same).scalars().all()
+            if any(codec.loads(ServiceHealth, body).since == health.since for body in bodies):
+                return
             connection.execute(insert(service_health).values(row))
             record_events(self._database, connection, events)
 

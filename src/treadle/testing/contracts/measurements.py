@@ -54,6 +54,16 @@ class MeasurementsContract(StoreContract):
         store.measurements.put_health(early)
         assert list(store.measurements.health("flights")) == [early, late]
         assert list(store.measurements.health("flights", samples.hours(25))) == [late]
+
+    def test_health_measured_again_is_no_change(self, store: StoreUnderTest) -> None:
+        """Nor are its events recorded then; another window that ends at the same time is another measurement."""
+        first = samples.a_health(24)
+        store.measurements.put_health(first, samples.an_event("first"))
+        store.measurements.put_health(dataclasses.replace(first, requests=7), samples.an_event("again"))
+        half = dataclasses.replace(first, since=samples.hours(12))
+        store.measurements.put_health(half)
+        assert list(store.measurements.health("flights")) == [first, half]
+        assert store.events.seal() == 1
         assert store.events.seal() == 1
 
     def test_one_cause_is_one_open_incident(self, store: StoreUnderTest) -> None:

@@ -22,7 +22,7 @@ class MemoryMeasurements:
         self._events = events or MemoryEvents()
         self._evaluations: dict[tuple[Any, ...], Evaluation] = {}
         self._drift: dict[tuple[Any, ...], DriftReport] = {}
-        self._health: list[ServiceHealth] = []
+        self._health: dict[tuple[Any, ...], ServiceHealth] = {}
         self._incidents: dict[str, Incident] = {}
 
     def put_evaluation(self, evaluation: Evaluation, *events: Event) -> None:
@@ -45,12 +45,13 @@ class MemoryMeasurements:
         return _of(tuple(self._drift.values()), model, since)
 
     def put_health(self, health: ServiceHealth, *events: Event) -> None:
-        """Keep a measurement of service health."""
-        self._events.with_change(events, lambda: self._health.append(health))
+        """Keep a measurement of service health; one of the same model, since and until again is no change."""
+        key = (health.model, health.since, health.until)
+        self._events.with_change(events, lambda: self._health.setdefault(key, health) is health)
 
     def health(self, model: str, since: datetime | None = None) -> Sequence[ServiceHealth]:
         """Measurements whose ``until`` is ``since`` or later, by ``until``, oldest first."""
-        return _of(tuple(self._health), model, since)
+        return _of(tuple(self._health.values()), model, since)
 
     def open_incident(self, incident: Incident, *events: Event) -> bool:
         """Open it unless one with its fingerprint is open for the model, or its id is known; whether it was opened."""
