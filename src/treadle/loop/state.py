@@ -210,6 +210,8 @@ def _switched(state: ModelState, switched: ev.VersionPromoted | ev.VersionRolled
     rolled_back = state.rolled_back | {switched.version}
     after = replace(after, champion=switched.to, previous=None, rolled_back=rolled_back)
     rolling = state.rolling
+    if state.candidate is not None and state.candidate.version == switched.to:
+        return replace(after, candidate=None)
     if state.candidate is not None or rolling is None or rolling.version in (switched.to, switched.version):
         return after
     return replace(after, candidate=rolling.candidate)  # it is judged anew, beside the champion of now

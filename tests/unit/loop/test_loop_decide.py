@@ -179,3 +179,14 @@ def test_a_report_on_a_version_that_is_champion_no_more_is_ignored() -> None:
     at = T0 + 15 * DAY
     state = lived(*PROMOTED_AGAIN, (at, ev.OutcomesCollected(at, 1, 1)), (at, measured(1, at, BROKEN)))
     assert decide(state, SPEC, at) == []
+
+
+def test_a_candidate_that_somebody_put_in_charge_by_hand_is_a_candidate_no_more() -> None:
+    judged = (
+        (T0 + DAY, asked(2)),
+        (T0 + DAY, made(2, 2)),
+        (T0 + DAY, ev.GatesEvaluated(2, 1, PASSED)),
+    )
+    state = lived(*SERVING, *judged, (T0 + DAY, ev.VersionRolledBack(1, 2, "asked for")))
+    assert (state.champion, state.candidate) == (2, None)
+    assert [command for command in decide(state, SPEC, T0 + DAY) if command.lane != "watch"] == []
