@@ -114,7 +114,10 @@ class Home:
             columns={c.name: c.type for c in change.get("spec", SPEC).features_in},
             nullable=(),
             spec_json=change.get("spec", SPEC).to_json(),
-            routes=tuple(Route(number, weight) for number, weight in shares.items()),
+            routes=(
+                *(Route(number, weight) for number, weight in shares.items()),
+                *(Route(number, 0.0, shadow=True) for number in change.get("shadows", ())),
+            ),
             versions=versions,
         )
         fresh = self.path / "routing.new"
