@@ -32,6 +32,8 @@ from treadle.spec.expressions import RolloutStep
 logger = logging.getLogger("treadle.deploy")
 
 CHAMPION, CHALLENGER = "champion", "challenger"
+ANYBODY = 0
+"""Whichever version answers at present; versions count from 1."""
 
 
 class DeployService:
@@ -64,11 +66,14 @@ class DeployService:
         """The deployment; an empty one of revision 0 before the first promotion."""
         return self._deployments.get(model) or Deployment(model, 0, None, None, None)
 
-    def promote(self, model: str, version: int, reason: str, actor: str = "loop") -> Deployment:
+    def promote(
+        self, model: str, version: int, reason: str, actor: str = "loop", *, over: int | None = ANYBODY
+    ) -> Deployment:
         """Give ``version`` all traffic at once. Promoting the champion again changes nothing (but heals the table).
 
-        Raises NotFound for an unknown version or missing files, before anything has changed, and Conflict while
-        another version is being rolled out or where somebody changed the deployment meanwhile.
+        ``over`` is the champion that it was judged beside, where the caller decided a while ago. Raises NotFound for an
+        unknown version or missing files, before anything has changed, and Conflict while another version is being
+        rolled out, where another than ``over`` answers by now or somebody changed the deployment meanwhile.
         """
         with self._lock:
             self._versions.get(model, version)
@@ -76,6 +81,7 @@ class DeployService:
             if before.champion == version and rollouts.under_way(before) is None:
                 self.publish()
                 return before
+            _expect(before, over)
             after = rollouts.promoted(before, version, self._clock.now(), reason)
             return self._change(after, VersionPromoted(version, before.champion, reason), actor)
 
@@ -89,11 +95,13 @@ class DeployService:
         *,
         immediate: bool = False,
         at_step: int | None = None,
+        over: int | None = ANYBODY,
     ) -> tuple[Deployment, Decision]:
         """Do the next thing on ``version``'s way through the declared steps, and tell what it was.
 
         Safe to call over and over. ``at_step`` names the step that the caller's evidence is about: where the rollout is
-        at another one by now, or has ended, nothing is done. Raises as :meth:`promote` does.
+        at another one by now, or has ended, nothing is done. To begin, ``over`` is as in :meth:`promote`, which says what is
+        raised too.
         """
         with self._lock:
             self._versions.get(model, version)
@@ -106,6 +114,8 @@ class DeployService:
             if at_step is not None and (present is None or present.step != at_step):
                 self.publish()
                 return before, Decision(Action.HOLD, at_step, f"step {at_step + 1} is over already")
+            if present is None:
+                _expect(before, over)
             decision = rollouts.next_action(steps, before, version, now, evidence, immediate=immediate)
             after = rollouts.apply(decision, steps, before, version, now)
             if after.revision == before.revision:
@@ -242,6 +252,14 @@ class DeployService:
         answering = {(deployment.model, route.version) for route in deployment.routes}
         versions = {key: self._versions.get(*key) for key in routed([deployment])}
         return versions, {key: self._locate(version) for key, version in versions.items() if key in answering}
+
+
+def _expect(deployment: Deployment, champion: int | None) -> None:
+    if champion not in (ANYBODY, deployment.champion):
+        raise Conflict(
+            f"version {deployment.champion} of {deployment.model!r} answers by now, not {champion or 'none'}",
+            hint="what was decided beside another champion is decided anew",
+        )
 
 
 def _event(deployment: Deployment, payload: Payload, now: datetime, actor: str) -> Event:

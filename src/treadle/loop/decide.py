@@ -56,12 +56,13 @@ class Judge:
 
 @dataclass(frozen=True)
 class Promote:
-    """Give a version all traffic."""
+    """Give a version all traffic, in the place of ``champion``, beside which it was judged."""
 
     lane: ClassVar[str] = "train"
     model: str
     version: int
     reason: str
+    champion: int | None
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,10 @@ class RollBack:
 
 @dataclass(frozen=True)
 class Drive:
-    """Do what is due on a version's way towards all traffic. ``step`` is the one that it is at, None to begin."""
+    """Do what is due on a version's way towards all traffic.
+
+    ``step`` is the one that it is at, None to begin; ``champion`` is the version that it takes the place of.
+    """
 
     lane: ClassVar[str] = "rollout"
     model: str
@@ -110,6 +114,7 @@ class Drive:
     step: int | None
     action: Action
     evidence: Evidence | None = None
+    champion: int | None = None
 
 
 Command = RequestTraining | Train | Judge | Promote | Refuse | Watch | RollBack | Drive
@@ -174,7 +179,7 @@ def _train(state: ModelState, spec: ModelSpec, now: datetime) -> Command | None:
         if candidate.report.verdict is Verdict.PASS and (state.rolling is not None or _rolls_out(state, spec)):
             return None
         if candidate.report.verdict is Verdict.PASS:
-            return Promote(state.name, candidate.version, "all gates passed")
+            return Promote(state.name, candidate.version, "all gates passed", state.champion)
         return Refuse(state.name, candidate.version, candidate.report.reason())
     return _request(state, spec, now)
 
@@ -190,14 +195,14 @@ def _drive(state: ModelState, spec: ModelSpec, now: datetime) -> Drive | None:
         passed = candidate is not None and candidate.report is not None and candidate.report.verdict is Verdict.PASS
         if candidate is None or not passed or not _rolls_out(state, spec) or candidate.against != state.champion:
             return None
-        return Drive(state.name, candidate.version, None, Action.START)
+        return Drive(state.name, candidate.version, None, Action.START, champion=state.champion)
     evidence = Evidence.of(rolling.report, decided=rolling.decided)
     if not spec.gates:
         evidence = Evidence(Verdict.PASS, "no gates are declared")
     decision = step_action(spec.rollout, rolling.step, rolling.step_since, now, evidence, paused=rolling.paused)
     if decision.action is Action.HOLD and (rolling.held or not decision.waiting):
         return None
-    return Drive(state.name, rolling.version, rolling.step, decision.action, evidence)
+    return Drive(state.name, rolling.version, rolling.step, decision.action, evidence, state.champion)
 
 
 def _request(state: ModelState, spec: ModelSpec, now: datetime) -> RequestTraining | None:

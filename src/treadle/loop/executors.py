@@ -40,7 +40,9 @@ class StageExecutor:
                 case Judge():
                     self._judge(command)
                 case Promote():
-                    self._stages.deploy.promote(command.model, command.version, command.reason, "loop")
+                    self._stages.deploy.promote(
+                        command.model, command.version, command.reason, "loop", over=command.champion
+                    )
                 case Refuse():
                     self._refuse(command)
                 case Watch():

@@ -49,9 +49,12 @@ def drive(stages: Stages, command: Drive) -> None:
     if command.action is Action.START:
         reason = _cannot_share(stages, model, version)
         if reason is not None:
-            deploy.promote(model, version, f"all gates passed; no rollout, since {reason}", "loop")
+            told = f"all gates passed; no rollout, since {reason}"
+            deploy.promote(model, version, told, "loop", over=command.champion)
             return
-    before, decision = deploy.drive(model, version, applied.rollout, command.evidence, "loop", at_step=command.step)
+    before, decision = deploy.drive(
+        model, version, applied.rollout, command.evidence, "loop", at_step=command.step, over=command.champion
+    )
     rollout = under_way(before)
     if decision.action is Action.HOLD and decision.waiting and rollout is not None:
         report = command.evidence.report if command.evidence is not None else None

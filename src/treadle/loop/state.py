@@ -145,7 +145,7 @@ def evolve(state: ModelState, event: ev.Event) -> ModelState:
             return replace(
                 state,
                 attempt=None if done else state.attempt,
-                candidate=Candidate(made.version, made.attempt),
+                candidate=None if made.version == state.champion else Candidate(made.version, made.attempt),
                 failures=0,
                 last_attempt_ended=event.at,
             )

@@ -54,6 +54,17 @@ def test_promotion_moves_the_aliases(house):
     assert house.versions.aliases("flights") == {"champion": 2}
 
 
+def test_what_was_decided_beside_another_champion_is_refused(house):
+    house.service.promote("flights", 1, "first", over=None)
+    with pytest.raises(Conflict, match="version 1 of 'flights' answers by now, not none"):
+        house.service.promote("flights", 2, "judged beside nobody", over=None)
+    with pytest.raises(Conflict, match="not 3"):
+        house.service.drive("flights", 2, [ShadowStep(DAY)], over=3)
+    assert house.service.deployment("flights").revision == 1
+    house.service.promote("flights", 2, "judged beside 1", over=1)
+    assert house.service.promote("flights", 2, "once more", over=1).revision == 2
+
+
 def test_unknown_version_or_lost_files_change_nothing(house):
     with pytest.raises(NotFound):
         house.service.promote("flights", 9, "no such")

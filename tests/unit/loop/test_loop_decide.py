@@ -190,3 +190,9 @@ def test_a_candidate_that_somebody_put_in_charge_by_hand_is_a_candidate_no_more(
     state = lived(*SERVING, *judged, (T0 + DAY, ev.VersionRolledBack(1, 2, "asked for")))
     assert (state.champion, state.candidate) == (2, None)
     assert [command for command in decide(state, SPEC, T0 + DAY) if command.lane != "watch"] == []
+
+
+def test_a_version_that_somebody_promoted_before_it_was_told_of_is_no_candidate() -> None:
+    state = lived((T0, APPLIED), (T0, asked()), (T0, ev.VersionPromoted(1, None, "asked for")), (T0, made()))
+    assert (state.champion, state.candidate, state.attempt) == (1, None, None)
+    assert decide(state, SPEC, T0) == []

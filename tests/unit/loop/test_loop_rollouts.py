@@ -74,7 +74,7 @@ def drives(state: ModelState, now: datetime, spec: ModelSpec = SPEC) -> list[Com
 def test_the_first_version_is_promoted_at_once_and_the_next_one_begins_a_rollout() -> None:
     assert isinstance(decide(lived(*SERVING[:-1]), SPEC, T0)[0], Promote)
     (command,) = decide(lived(*JUDGED), SPEC, T2)
-    assert command == Drive("m", 2, None, Action.START)
+    assert command == Drive("m", 2, None, Action.START, champion=1)
     assert command_id(command) == "m:Drive:2::start"
     (at_once,) = decide(lived(*JUDGED), replace(SPEC, rollout=()), T2)
     assert isinstance(at_once, Promote)
@@ -207,7 +207,7 @@ def test_what_was_trained_meanwhile_waits_and_is_judged_beside_the_champion_of_t
     promoted = lived(*judged, (at, ev.VersionPromoted(2, 1, "")))
     assert decide(promoted, SPEC, at) == [Judge("m", 3, 2)]
     aborted = lived(*judged, (at, ev.RolloutStepped(2, 0, "aborted", "")))
-    assert decide(aborted, SPEC, at) == [Drive("m", 3, None, Action.START)]
+    assert decide(aborted, SPEC, at) == [Drive("m", 3, None, Action.START, champion=1)]
 
 
 def test_a_rollback_ends_the_rollout_and_its_version_is_judged_anew() -> None:
