@@ -100,8 +100,8 @@ class DeployService:
         """Do the next thing on ``version``'s way through the declared steps, and tell what it was.
 
         Safe to call over and over. ``at_step`` names the step that the caller's evidence is about: where the rollout is
-        at another one by now, or has ended, nothing is done. To begin, ``over`` is as in :meth:`promote`, which says what is
-        raised too.
+        at another one by now, or has ended, nothing is done. ``over`` counts where one is to begin. Raises as
+        :meth:`promote` does.
         """
         with self._lock:
             self._versions.get(model, version)

@@ -49,8 +49,8 @@ def drive(stages: Stages, command: Drive) -> None:
     if command.action is Action.START:
         reason = _cannot_share(stages, model, version)
         if reason is not None:
-            told = f"all gates passed; no rollout, since {reason}"
-            deploy.promote(model, version, told, "loop", over=command.champion)
+            why = f"all gates passed; no rollout, since {reason}"
+            deploy.promote(model, version, why, "loop", over=command.champion)
             return
     before, decision = deploy.drive(
         model, version, applied.rollout, command.evidence, "loop", at_step=command.step, over=command.champion
