@@ -40,14 +40,36 @@ SETTLING = timedelta(days=3)
 
 @dataclass(frozen=True)
 class Story:
-    """What a demo replays: requests in ``[since, until)``; the first version knows what was known at ``since``."""
+    """What a demo replays: requests in ``[since, until)``; the first version knows what was known at ``since``.
+
+    ``note`` says what to hold the figures against.
+    """
 
     name: str
     since: datetime
     until: datetime
+    note: str = ""
 
 
-STORIES = {"flights": Story("flights", datetime(2013, 3, 1, tzinfo=UTC), datetime(2014, 1, 1, tzinfo=UTC))}
+STORIES = {
+    story.name: story
+    for story in (
+        Story(
+            "flights",
+            datetime(2013, 3, 1, tzinfo=UTC),
+            datetime(2014, 1, 1, tzinfo=UTC),
+            "known beforehand, March to December: trained once on January and February a flight earns about 7.7 "
+            "dollars (AUC .66) at a threshold of 0.3; retrained monthly on all history about 9.5 (.71)",
+        ),
+        Story(
+            "bikes",
+            datetime(2011, 10, 1, tzinfo=UTC),
+            datetime(2013, 1, 1, tzinfo=UTC),
+            "known beforehand, of 2012: trained once on all history to September 2011 the mean absolute error is about "
+            "92; retrained monthly on all history 74, on the trailing three months 49",
+        ),
+    )
+}
 
 
 @dataclass(frozen=True)
@@ -227,9 +249,11 @@ def _check_served(client: Client, where: Settings, model: str) -> None:
 
 def _ending(lived: Lived, where: Settings, exit_: bool) -> str:
     report = lived.report
+    note = STORIES[report.model].note if report.model in STORIES else ""
     lines = [
         "",
         plain(report),
+        *(["", note] if note else []),
         "",
         f"predictions logged {report.predictions:,}, joined {report.joined:,}, censored {report.censored:,}",
         f"requests {lived.requests:,}, failed {lived.failed:,}",

@@ -21,18 +21,21 @@ from treadle.stats.paired import compare
 
 COUNTED = {
     ev.TrainingRequested: "trainings",
+    ev.RolloutStarted: "rollouts",
     ev.VersionPromoted: "promotions",
     ev.VersionRefused: "refusals",
     ev.VersionRolledBack: "rollbacks",
     ev.IncidentOpened: "alerts",
     ev.TrainingFailed: "failures",
 }
+ABORTED = "aborted"
+YEAR, MONTH = "%Y", "%Y-%m"
 PRIMARY = {"binary": "auc", "multiclass": "accuracy", "regression": "mae"}
 
 
 @dataclass(frozen=True)
 class Period:
-    """One calendar month (UTC). ``metric`` and ``worth`` (of a labelled prediction) by who answered."""
+    """One calendar month or year (UTC). The metric and ``worth`` (of a labelled prediction) by who answered."""
 
     name: str
     predictions: int
@@ -45,10 +48,12 @@ class Period:
 @dataclass(frozen=True)
 class Report:
     """``gain`` is what the loop earned more than the first version alone, for each labelled prediction: paired on the
-    same rows, bounded at 95 % (two-sided) in blocks of days; of ``metric`` where no worth is declared.
+    same rows, bounded at 95 % (two-sided) in blocks of days. Where no worth is declared it is how much better
+    ``metric`` was; more is better whichever way the metric points.
 
-    ``predictions`` counts logged answers, ``joined`` those whose outcome came, ``censored`` those whose horizon has
-    passed without one, ``pending`` the rest.
+    ``periods`` are months, ``years`` the calendar years where there is more than one. ``predictions`` counts logged
+    answers, ``joined`` those whose outcome came, ``censored`` those whose horizon has passed without one, ``pending``
+    the rest.
     """
 
     model: str
@@ -67,6 +72,7 @@ class Report:
     censored: int
     pending: int
     counts: dict[str, int]
+    years: tuple[Period, ...] = ()
 
 
 def report(stages: Stages, model: str) -> Report:
@@ -88,6 +94,7 @@ def report(stages: Stages, model: str) -> Report:
     matured_known = int((known["at"] < now - spec.horizon).sum()) if spec.horizon is not None else 0
     metric = PRIMARY[spec.task] if spec.objective in {None, "worth"} else str(spec.objective)
     counts = _events_by_month(stages.events, model)
+    years = _periods(rows, loop, alone, metric, counts, YEAR)
     total: Counter[str] = sum(counts.values(), Counter())
     gain_in = "worth" if spec.worth is not None else metric
     gain = compare(gain_in, loop.sample, alone.sample, loop.blocks, confidence=0.975)
@@ -97,7 +104,7 @@ def report(stages: Stages, model: str) -> Report:
         first_version=first.number,
         since=since,
         until=until,
-        periods=_periods(rows, loop, alone, metric, counts),
+        periods=_periods(rows, loop, alone, metric, counts, MONTH),
         alone=_figures(alone, metric),
         loop=_figures(loop, metric),
         gain=Measured(gain.value, gain.low, gain.high),
@@ -107,7 +114,8 @@ def report(stages: Stages, model: str) -> Report:
         joined=known.height,
         censored=mature - matured_known,
         pending=rows.height - known.height - (mature - matured_known),
-        counts={name: total.get(name, 0) for name in COUNTED.values()},
+        counts={name: total.get(name, 0) for name in (*COUNTED.values(), ABORTED)},
+        years=years if len(years) > 1 else (),
     )
 
 
@@ -133,25 +141,23 @@ def _beside(stages: Stages, spec: ModelSpec, known: pl.DataFrame, first: int) ->
 
 
 def _periods(
-    rows: pl.DataFrame, loop: ScoredRows, alone: ScoredRows, metric: str, counts: dict[str, Counter[str]]
+    rows: pl.DataFrame,
+    loop: ScoredRows,
+    alone: ScoredRows,
+    metric: str,
+    counts: dict[str, Counter[str]],
+    named: str,
 ) -> tuple[Period, ...]:
-    month = pl.col("at").dt.strftime("%Y-%m")
-    predicted = dict(rows.group_by(month.alias("month")).len().iter_rows())
+    """Every calendar period that has predictions, by its name: ``YEAR`` or ``MONTH``."""
+    predicted = dict(rows.group_by(pl.col("at").dt.strftime(named).alias("period")).len().iter_rows())
     periods = []
     for name in sorted(predicted):
-        here = pl.col("time").dt.strftime("%Y-%m") == name
+        here = pl.col("time").dt.strftime(named) == name
         mine = ScoredRows.of(loop.frame.filter(here), loop.task, loop.classes)
         first = ScoredRows.of(alone.frame.filter(here), alone.task, alone.classes)
-        periods.append(
-            Period(
-                name,
-                predicted[name],
-                mine.rows,
-                _figures(first, metric),
-                _figures(mine, metric),
-                dict(counts.get(name, Counter())),
-            )
-        )
+        happened: Counter[str] = sum((c for month, c in counts.items() if month.startswith(name)), Counter())
+        figures = _figures(first, metric), _figures(mine, metric)
+        periods.append(Period(name, predicted[name], mine.rows, *figures, dict(happened)))
     return tuple(periods)
 
 
@@ -162,13 +168,20 @@ def _figures(rows: ScoredRows, metric: str) -> dict[str, float | None]:
     return figures
 
 
+def counted(payload: ev.Payload) -> str | None:
+    """What an event counts as in the report, if anything: of rollouts those that began, and those that were aborted."""
+    if isinstance(payload, ev.RolloutStepped):
+        return ABORTED if payload.action == "aborted" else None
+    return COUNTED.get(type(payload))
+
+
 def _events_by_month(events: Events, model: str) -> dict[str, Counter[str]]:
     counts: dict[str, Counter[str]] = {}
     after = 0
     while sealed := events.read(after, model=model):
         after = sealed[-1].position
         for item in sealed:
-            name = COUNTED.get(type(item.event.payload))
+            name = counted(item.event.payload)
             if name is not None:
-                counts.setdefault(f"{item.event.at:%Y-%m}", Counter())[name] += 1
+                counts.setdefault(f"{item.event.at:{MONTH}}", Counter())[name] += 1
     return counts
