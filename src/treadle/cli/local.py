@@ -10,28 +10,33 @@ from treadle.cli.options import Home, Json, Port, parse_time
 
 
 def demo(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="flights or bikes.")] = "flights",
     exit_: Annotated[bool, typer.Option("--exit", help="End the server when the story is over.")] = False,
     since: Annotated[
-        str | None, typer.Option("--from", metavar="DAY", help="Begin the traffic here. Default: 2013-03-01.")
+        str | None,
+        typer.Option("--from", metavar="DAY", help="Begin the traffic here. Default: where the story begins."),
     ] = None,
     until: Annotated[
-        str | None, typer.Option("--until", metavar="DAY", help="End the traffic before this day. Default: 2014-01-01.")
+        str | None,
+        typer.Option("--until", metavar="DAY", help="End the traffic before this day. Default: the story's end."),
     ] = None,
     home: Annotated[
         str | None,
-        typer.Option("--home", metavar="FOLDER", help="A folder of its own. Default: .treadle/demo-flights"),
+        typer.Option("--home", metavar="FOLDER", help="A folder of its own. Default: .treadle/demo-NAME"),
     ] = None,
     port: Port = 8700,
     no_plot: Annotated[bool, typer.Option("--no-plot", help="Do not draw the report.")] = False,
 ) -> None:
     """Live a model's whole life on real data.
 
-    Replays a year of flights as production traffic under a virtual clock, reports, and keeps the server up.
+    Replays a year of flights, or of rented bikes, as production traffic under a virtual clock, reports, and keeps the
+    server up.
 
     \b
     Examples:
       treadle demo
       treadle demo --exit --until 2013-05-01
+      treadle demo bikes
     """
     from treadle.app.demo import demo as live
     from treadle.cli.progress import Teller
@@ -43,6 +48,7 @@ def demo(
             typer.echo(text)
 
         lived = live(
+            name,
             home=home,
             port=port,
             since=parse_time(since, "--from"),

@@ -97,14 +97,15 @@ def test_bad_options_of_run_are_2(arguments: list[str]) -> None:
 def test_demo_hands_its_options_on(monkeypatch: pytest.MonkeyPatch, failed: int, code: int) -> None:
     asked: dict[str, Any] = {}
 
-    def live(*, told: Any, say: Any, **options: Any) -> LivedDouble:
-        asked.update(options)
+    def live(name: str, *, told: Any, say: Any, **options: Any) -> LivedDouble:
+        asked.update(options, name=name)
         told("living", 1, 10, "2013-03-02")
         say("the report")
         return LivedDouble(failed)
 
     monkeypatch.setattr(demo, "demo", live)
     options = [
+        "bikes",
         "--exit",
         "--from",
         "2013-03-01",
@@ -119,7 +120,11 @@ def test_demo_hands_its_options_on(monkeypatch: pytest.MonkeyPatch, failed: int,
     result = CliRunner().invoke(app, ["demo", *options])
     assert (result.exit_code, result.stdout) == (code, "the report\n")
     march, april = datetime(2013, 3, 1, tzinfo=UTC), datetime(2013, 4, 1, tzinfo=UTC)
-    assert asked == {"home": "h", "port": 9000, "since": march, "until": april, "plot": False, "exit_": True}
+    assert asked == {
+        "name": "bikes", "home": "h", "port": 9000, "since": march, "until": april, "plot": False, "exit_": True,
+    }  # fmt: skip
+    CliRunner().invoke(app, ["demo"])
+    assert asked["name"] == "flights"
 
 
 def test_up_hands_its_options_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
