@@ -84,6 +84,7 @@ class Driver:
         self._running: dict[tuple[str, str], Future[None]] = {}
         self._setbacks: dict[str, Setback] = {}
         self._held_back: dict[tuple[str, str], Setback] = {}
+        self._done: dict[tuple[str, str], tuple[str, ModelState]] = {}
         self._ended: set[tuple[str, str]] = set()
         self._dirty: set[str] = set()
         self._due: list[tuple[datetime, str]] = []
@@ -220,44 +221,62 @@ class Driver:
             del self._held_back[lane]
         for command in decide(state, spec, now):
             lane = (state.name, command.lane)
-            setback = self._setbacks.get(command_id(command))
             with self._changed:
                 if lane in self._ended:  # it ended after its model's state was read: look again
                     self._dirty.add(state.name)
                     continue
                 if lane in self._running or self._stopping:
                     continue
+            self._look_back(command, lane, state)
+            setback = self._setbacks.get(command_id(command))
+            with self._changed:
                 if setback is not None and time.monotonic() < setback.retry_at:
                     self._held_back[lane] = setback
-                    continue
-                self._running[lane] = self._pool.submit(self._carry_out, command, lane)
+                elif not self._stopping:
+                    self._running[lane] = self._pool.submit(self._carry_out, command, lane, state)
         due = next_due(state, spec, now)
         if due is not None and (due, state.name) not in self._due:
             heapq.heappush(self._due, (due, state.name))
 
-    def _carry_out(self, command: Command, lane: tuple[str, str]) -> None:
-        name = command_id(command)
+    def _look_back(self, command: Command, lane: tuple[str, str], state: ModelState) -> None:
+        """See what came of the lane's last command: nothing, where the same is decided on in the same state.
+
+        Such a command would be carried out for ever; it is treated as one that failed.
+        """
+        if lane not in self._done:
+            return
+        name, before = self._done.pop(lane)
+        if before != state:
+            self._setbacks.pop(name, None)
+        elif name == command_id(command):
+            self._fail(command, TreadleError(f"{name} was carried out, and nothing came of it"))
+
+    def _carry_out(self, command: Command, lane: tuple[str, str], state: ModelState) -> None:
         try:
             self._executor.execute(command)
-            self._setbacks.pop(name, None)
-        except Exception as error:
-            tries = self._setbacks[name].tries + 1 if name in self._setbacks else 1
-            wait = min(RETRY_FIRST * 2 ** (tries - 1), RETRY_MOST)
-            self._setbacks[name] = Setback(tries, time.monotonic() + wait)
-            level = logging.WARNING if isinstance(error, TreadleError) else logging.ERROR
-            logger.log(
-                level, "%s failed (try %d): %s", name, tries, error, exc_info=not isinstance(error, TreadleError)
-            )
-            self._executor.failed(command, error, tries)
-            timer = threading.Timer(wait, self._retry, [command.model])
-            timer.daemon = True
-            timer.start()
+            self._done[lane] = (command_id(command), state)
+        except Exception as error:  # noqa: BLE001  whatever it is, it is tried again
+            self._fail(command, error)
         finally:
             with self._changed:
                 self._running.pop(lane, None)
                 self._ended.add(lane)
                 self._dirty.add(command.model)
                 self._changed.notify_all()
+
+    def _fail(self, command: Command, error: Exception) -> None:
+        """Set a command aside for a while, which doubles each time, and make it known."""
+        name = command_id(command)
+        tries = self._setbacks[name].tries + 1 if name in self._setbacks else 1
+        wait = min(RETRY_FIRST * 2 ** (tries - 1), RETRY_MOST)
+        self._setbacks[name] = Setback(tries, time.monotonic() + wait)
+        unforeseen = not isinstance(error, TreadleError)
+        level = logging.ERROR if unforeseen else logging.WARNING
+        logger.log(level, "%s failed (try %d): %s", name, tries, error, exc_info=error if unforeseen else None)
+        self._executor.failed(command, error, tries)
+        timer = threading.Timer(wait, self._retry, [command.model])
+        timer.daemon = True
+        timer.start()
 
     def _retry(self, model: str) -> None:
         with self._changed:

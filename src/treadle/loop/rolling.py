@@ -37,7 +37,7 @@ def examine(stages: Stages, deployment: Deployment, until: datetime, seen: GateR
     if report is None:
         return
     told = RolloutExamined(rollout.version, rollout.step, shadow, since, until, report)
-    once = f"{told.kind}:{deployment.revision}:{until.isoformat()}"
+    once = f"{told.kind}:{rollout.version}:{since.isoformat()}:{rollout.step}:{until.isoformat()}"
     stages.events.append(Event(model, stages.clock.now(), told, once=once))
     logger.info("%s: rollout of version %d: %s", model, rollout.version, in_words(report))
 

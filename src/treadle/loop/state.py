@@ -29,12 +29,25 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A registered version on its way through the gates."""
+    """A registered version on its way through the gates.
+
+    ``report`` is what they said last, beside the champion ``against``; ``earlier`` is all that they said, by champion.
+    """
 
     version: int
     attempt: str
     report: GateReport | None = None
     against: int | None = None
+    earlier: tuple[tuple[int | None, GateReport], ...] = ()
+
+    def judged(self, against: int | None, report: GateReport) -> Candidate:
+        """With another verdict."""
+        return replace(self, report=report, against=against, earlier=(*self.earlier, (against, report)))
+
+    def beside(self, champion: int | None) -> Candidate:
+        """With the verdict beside ``champion``, where it was judged beside that one before."""
+        known = dict(self.earlier).get(champion)
+        return self if known is None else replace(self, report=known, against=champion)
 
 
 @dataclass(frozen=True)
@@ -152,7 +165,7 @@ def evolve(state: ModelState, event: ev.Event) -> ModelState:
         case ev.GatesEvaluated() as judged:
             if state.candidate is None or state.candidate.version != judged.version:
                 return state
-            return replace(state, candidate=replace(state.candidate, report=judged.report, against=judged.against))
+            return replace(state, candidate=state.candidate.judged(judged.against, judged.report))
         case ev.VersionRefused(version=version):
             gone = state.candidate is not None and state.candidate.version == version
             return replace(state, candidate=None) if gone else state
@@ -201,20 +214,24 @@ def _rolled_on(
 
 
 def _switched(state: ModelState, switched: ev.VersionPromoted | ev.VersionRolledBack, at: datetime) -> ModelState:
-    """The state with another champion; a rollout under way has ended with it."""
+    """The state with another champion; a rollout under way has ended with it.
+
+    The version of a rollout that a rollback ended is a candidate again, beside the champion of now.
+    """
     after = replace(state, rolling=None, promoted_at=at, live=None)
+    candidate = state.candidate
     if isinstance(switched, ev.VersionPromoted):
-        gone = state.candidate is not None and state.candidate.version == switched.version
-        candidate = None if gone else state.candidate
-        return replace(after, candidate=candidate, champion=switched.version, previous=switched.previous)
-    rolled_back = state.rolled_back | {switched.version}
-    after = replace(after, champion=switched.to, previous=None, rolled_back=rolled_back)
-    rolling = state.rolling
-    if state.candidate is not None and state.candidate.version == switched.to:
+        champion = switched.version
+        after = replace(after, champion=champion, previous=switched.previous)
+    else:
+        champion = switched.to
+        rolled_back = state.rolled_back | {switched.version}
+        after = replace(after, champion=champion, previous=None, rolled_back=rolled_back)
+        if candidate is None and state.rolling is not None and state.rolling.version != switched.version:
+            candidate = state.rolling.candidate
+    if candidate is None or candidate.version == champion:
         return replace(after, candidate=None)
-    if state.candidate is not None or rolling is None or rolling.version in (switched.to, switched.version):
-        return after
-    return replace(after, candidate=rolling.candidate)  # it is judged anew, beside the champion of now
+    return replace(after, candidate=candidate.beside(champion))
 
 
 def broken(state: ModelState) -> LiveReport | None:

@@ -196,3 +196,20 @@ def test_a_version_that_somebody_promoted_before_it_was_told_of_is_no_candidate(
     state = lived((T0, APPLIED), (T0, asked()), (T0, ev.VersionPromoted(1, None, "asked for")), (T0, made()))
     assert (state.champion, state.candidate, state.attempt) == (1, None, None)
     assert decide(state, SPEC, T0) == []
+
+
+def test_a_champion_that_returns_finds_what_was_said_of_the_candidate_beside_it() -> None:
+    at = T0 + 10 * DAY
+    waiting = (
+        *SERVING,
+        (at, asked(2, at)),
+        (at, made(2, 2)),
+        (at, ev.GatesEvaluated(2, 1, PASSED)),
+        (at, ev.VersionPromoted(7, 1, "by hand")),
+    )
+    assert Judge("m", 2, 7) in decide(lived(*waiting), SPEC, at)
+    judged_again = (*waiting, (at, ev.GatesEvaluated(2, 7, PASSED)), (at, ev.VersionRolledBack(7, 1, "")))
+    state = lived(*judged_again)
+    assert state.candidate is not None
+    assert state.candidate.against == 1
+    assert Promote("m", 2, "all gates passed", 1) in decide(state, SPEC, at)

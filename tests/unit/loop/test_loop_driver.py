@@ -1,6 +1,7 @@
 """The driver: turns, lanes, failures, a virtual clock."""
 
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -31,6 +32,8 @@ class Scripted:
         self.done: list[Command] = []
         self.broken: dict[type, int] = {}
         self.told: list[tuple[type, int]] = []
+        self.fruitless: set[type] = set()
+        self.training = threading.Event()
         self.hold = threading.Event()
         self.hold.set()
 
@@ -39,8 +42,11 @@ class Scripted:
             self.broken[type(command)] -= 1
             raise OSError("no space left on device")
         if isinstance(command, Train):
+            self.training.set()
             assert self.hold.wait(20)
         self.done.append(command)
+        if type(command) in self.fruitless:
+            return
         payload = self._payload(command)
         self.store.events.append(ev.Event(command.model, self.clock.now(), payload))
 
@@ -230,3 +236,33 @@ def test_no_command_is_carried_out_twice_however_turns_and_endings_fall(
     done = [command_id(command) for command in executor.done]
     assert len(done) == 20 * (4 + 3)
     assert len(done) == len(set(done))
+
+
+def test_a_command_of_which_nothing_comes_is_no_endless_loop(
+    store: SqlStore, driver: Driver, executor: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("treadle.loop.driver.RETRY_FIRST", 0.05)
+    executor.fruitless.add(Judge)
+    apply(store)
+    driver.settle()
+    assert kinds(executor) == ["RequestTraining", "Train", *["Judge"] * PATIENT_TRIES]
+    assert executor.told == [(Judge, tries) for tries in range(1, PATIENT_TRIES + 1)]
+    executor.fruitless.clear()
+    driver.poke()
+    time.sleep(0.5)
+    driver.settle()
+    assert driver.state.models["m"].champion == 1
+
+
+def test_a_driver_that_is_stopped_waits_for_what_is_under_way(
+    store: SqlStore, driver: Driver, executor: Scripted
+) -> None:
+    executor.hold.clear()
+    apply(store)
+    while not executor.training.is_set():
+        driver.turn()
+    driver.stop()
+    assert not driver.join(0.05)
+    executor.hold.set()
+    assert driver.join(20)
+    assert driver.turn() == 0
