@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from treadle import Window
+from treadle.app.demo import STORIES
 from treadle.data.rules import check_look_ahead, check_rules, conform
 from treadle.spec.model_spec import ModelSpec
 
@@ -81,6 +82,13 @@ def test_local_hours_become_utc_where_clocks_change(bikes: ModuleType) -> None:
     assert spring[["hour"]].assign(at=spring["at"].dt.hour).to_numpy().tolist() == [[0, 5], [1, 6], [3, 7], [4, 8]]
     autumn = bikes.ridership(Window(*(datetime(2012, 11, 4, hour, tzinfo=UTC) for hour in (4, 9)), AS_OF))
     assert autumn[["hour"]].assign(at=autumn["at"].dt.hour).to_numpy().tolist() == [[0, 4], [1, 5], [2, 7], [3, 8]]
+
+
+def test_its_story_lies_inside_its_data(bikes: ModuleType) -> None:
+    story = STORIES["bikes"]
+    hours = bikes._hours()["at"]
+    assert hours.min() + bikes.bikes.spec().window < story.since
+    assert story.until <= hours.max() + timedelta(hours=1)
 
 
 def test_a_humidity_of_zero_is_a_broken_sensor(bikes: ModuleType) -> None:
