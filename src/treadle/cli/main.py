@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from treadle.cli import local, models, observing
+from treadle.cli import init, local, models, observing
 from treadle.domain.errors import StepFailed, TreadleError, UserError
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
@@ -76,6 +76,7 @@ app = typer.Typer(
 app.callback()(_root)
 for _command in (
     local.demo,
+    init.init,
     models.plan,
     models.apply,
     local.run,
