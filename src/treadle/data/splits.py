@@ -40,7 +40,8 @@ def split(spec: ModelSpec, frame: pl.DataFrame, as_of: datetime) -> Split:
 
     With a time column the parts follow one another, cut at midnight (UTC) where every part keeps at least
     ``LEAST`` rows that way. Without one, a row's part follows from a hash of its key (else of its values) and the
-    seed, so that it stays where it is when rows are added.
+    seed, so that it stays where it is when rows are added; only where that would leave a part with fewer than
+    ``LEAST`` rows do the parts follow from the order of the hashes.
 
     Raises DataRejected where too few rows are known, or training rows know one class alone; InvalidInput for
     parts in seconds without a time column.
@@ -114,13 +115,27 @@ def _by_hash(rows: pl.DataFrame, spec: ModelSpec) -> tuple[pl.DataFrame, pl.Data
         for value in text.to_series()
     )
     place = np.fromiter(places, dtype=np.uint64, count=rows.height).astype(np.float64) / 2.0**64
-    test = place >= 1 - spec.split.test
-    validation = ~test & (place >= 1 - spec.split.test - spec.split.validation)
+    cut_test, cut_validation = 1 - spec.split.test, 1 - spec.split.test - spec.split.validation
+    train, later = int((place < cut_validation).sum()), int((place < cut_test).sum())
+    if min(train, later - train, len(place) - later) < LEAST:
+        cut_validation, cut_test = _cuts_of_few(place, spec.split)
+    test = place >= cut_test
+    validation = ~test & (place >= cut_validation)
     return (
         rows.filter(pl.Series(~test & ~validation)),
         rows.filter(pl.Series(validation)),
         rows.filter(pl.Series(test)),
     )
+
+
+def _cuts_of_few(place: np.ndarray[tuple[int], np.dtype[np.float64]], shares: SplitSpec) -> tuple[float, float]:
+    """Cuts by rank, at least ``LEAST`` rows behind each, so that chance leaves no part of a small table empty."""
+    ordered, rows = np.sort(place), len(place)
+    test = max(LEAST, round(rows * shares.test))
+    validation = max(LEAST, round(rows * shares.validation))
+    if test + validation + LEAST > rows:
+        test = validation = max(LEAST, rows // 3)
+    return float(ordered[rows - test - validation]), float(ordered[rows - test])
 
 
 def _too_few(spec: ModelSpec, why: str, frame: pl.DataFrame, immature: int, unlabelled: int) -> DataRejected:

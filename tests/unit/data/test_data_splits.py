@@ -1,14 +1,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import polars as pl
 import pytest
 
 from treadle.data.splits import split
 from treadle.domain.errors import DataRejected, InvalidInput
-from treadle.spec.model_spec import ModelSpec, SplitSpec
+from treadle.spec.model_spec import ColumnSpec, ModelSpec, SplitSpec
 
 MakeSpec = Callable[..., ModelSpec]
 MakeRows = Callable[..., pl.DataFrame]
@@ -73,3 +73,23 @@ def test_without_a_time_rows_keep_their_part(make_spec: MakeSpec, make_rows: Mak
     assert set(reseeded.test["visit"]) != set(more.test["visit"])
     keyless = split(make_spec(time=None, key=None), pl.concat([rows, rows]), as_of)
     assert set(keyless.test["visit"]).isdisjoint(keyless.train["visit"])
+
+
+@pytest.mark.parametrize("rows", [30, 32, 51, 70])
+@pytest.mark.parametrize("shares", [(0.15, 0.25), (0.3, 0.35)])
+def test_a_small_table_without_times_has_rows_in_every_part(rows: int, shares: tuple[float, float]) -> None:
+    frame = pl.DataFrame({"x": [float(i) for i in range(rows)], "y": [float(i % 7) for i in range(rows)]})
+    columns = (ColumnSpec("x", "float"), ColumnSpec("y", "float"))
+    for seed in range(20):
+        spec = ModelSpec("m", "", "Row", columns, "y", "regression", split=SplitSpec(*shares), seed=seed)
+        parts = split(spec, frame, datetime(2024, 1, 1, tzinfo=UTC))
+        assert min(parts.train.height, parts.validation.height, parts.test.height) >= 10
+        assert sorted(pl.concat([parts.train, parts.validation, parts.test])["x"]) == frame["x"].to_list()
+
+
+def test_equal_rows_of_a_small_table_stay_together() -> None:
+    frame = pl.DataFrame({"x": [float(i // 2) for i in range(60)], "y": [float(i // 2) for i in range(60)]})
+    spec = ModelSpec("m", "", "Row", (ColumnSpec("x", "float"), ColumnSpec("y", "float")), "y", "regression")
+    parts = split(spec, frame, datetime(2024, 1, 1, tzinfo=UTC))
+    found = [set(part["x"]) for part in (parts.train, parts.validation, parts.test)]
+    assert len(set.union(*found)) == sum(map(len, found))
