@@ -14,6 +14,8 @@ from treadle.runner.frames import Table, load
 from treadle.spec.model_spec import ModelSpec
 
 _FOR = "to compile a model"
+_HAIR = 8
+"""How many 64-bit steps below a decimal the middle of two others may come to lie by rounding."""
 _NEEDED = ("mode", "value", "adjust_threshold_for_sklearn")
 _INTEGERS = ("tree_id", "node_id", "feature_id", "true_child_id", "false_child_id", "nodes_missing_value_tracks_true")
 
@@ -90,13 +92,14 @@ def single_threshold(threshold: float) -> float:
     """The 32-bit threshold that parts 32-bit copies of decimal numbers as ``threshold`` parts the numbers themselves.
 
     Half-way between 0.22 and 0.24 lies 0.22999999999999998, which in 32 bits is the same number as 0.23: the decimal
-    that it is mistaken for has to stay above it, so the next smaller number is taken. A threshold that is a 32-bit
-    number itself stays: it parts 32-bit values rightly.
+    that it is mistaken for has to stay above it, so the next smaller number is taken. All other thresholds are rounded
+    to the nearest, which keeps a value that equals its threshold on its side.
     """
     numpy = load("numpy", _FOR)
     single = numpy.float32(threshold)
     decimal = float(numpy.format_float_scientific(single, unique=True))
-    if float(single) == threshold or decimal <= threshold:
+    hair = _HAIR * float(numpy.spacing(abs(threshold)))
+    if not 0 < decimal - threshold <= hair:
         return float(single)
     return float(numpy.nextafter(single, numpy.float32(-numpy.inf)))
 
