@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13; do \
 BIN := .venv/bin
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: help install install-test demo test soak bench format lint types imports unit integration wheel pythons lock clean
+.PHONY: help install install-test demo test soak bench format lint types imports unit integration frontend frontend-types e2e wheel pythons lock clean
 
 help:  ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -21,8 +21,11 @@ install-test: .venv/.installed-test
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
 	@touch $@
 
-.venv/.installed: .venv/bin/uv requirements/run.txt pyproject.toml
+FRONTEND := $(shell find frontend/src frontend/package-lock.json -type f 2>/dev/null)
+
+.venv/.installed: .venv/bin/uv requirements/run.txt requirements/node.txt pyproject.toml $(FRONTEND)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/run.txt
+	command -v npm >/dev/null || $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/node.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
@@ -34,7 +37,7 @@ demo: install  ## one model's whole life on a year of real flights; the server s
 	$(BIN)/treadle demo $(DEMO)
 
 test: install-test  ## every check that CI runs
-	$(MAKE) lint imports types unit integration wheel pythons
+	$(MAKE) lint imports types frontend unit integration e2e wheel pythons
 
 lint:
 	$(BIN)/ruff format --check src tests benchmarks
@@ -57,6 +60,22 @@ unit:
 integration:
 	$(BIN)/pytest tests/integration -m "not soak" -q
 
+frontend:  ## types, logic and size of the front end; its types of the API are those of the API
+	cd frontend && { test -d node_modules || npm ci --no-audit --no-fund --silent; }
+	cd frontend && npm run --silent check && npm run --silent test && npm run --silent size
+	$(MAKE) frontend-types
+	@git diff --exit-code --stat -- frontend/src/api/schema.ts || { echo "the API has changed: commit what make frontend-types made"; exit 1; }
+
+frontend-types:  ## make the front end's types anew after a change of the API
+	$(BIN)/python frontend/scripts/openapi.py > frontend/openapi.json
+	cd frontend && npm run --silent types
+
+e2e: /usr/bin/chromium  ## the pages, in a real browser
+	$(BIN)/pytest tests/e2e -m "not soak" -q
+
+/usr/bin/chromium:
+	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null
+
 wheel:  ## build the wheel and try it in a clean environment
 	$(BIN)/python tests/wheel_smoke.py
 
@@ -71,6 +90,7 @@ bench: install-test  ## figures, beside the peers
 
 lock: .venv/bin/uv  ## pin anew, with hashes
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate requirements/uv.in -o requirements/uv.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate requirements/node.in -o requirements/node.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml requirements/build.in -o requirements/run.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml requirements/build.in --group test -c requirements/run.txt -o requirements/test.txt
 
