@@ -19,6 +19,7 @@ import uvicorn
 from treadle.api.app import create_app
 from treadle.api.loop_deploy import LoopDeploy
 from treadle.api.services import ControlServices
+from treadle.deploy import rollouts
 from treadle.domain import codec
 from treadle.domain import events as ev
 from treadle.domain.data import ColumnProfile, Profile, Snapshot, SnapshotChunk
@@ -39,6 +40,7 @@ from treadle.domain.steps import StepKind, StepRequest
 from treadle.domain.versions import Compilation, ModelVersion, Recipe
 from treadle.loop.plan import PlanService
 from treadle.ports.steps import Report
+from treadle.spec.expressions import CanaryStep, ShadowStep
 from treadle.spec.model_spec import ColumnSpec, ModelSpec
 from treadle.testing.engine import ScriptedEngine
 from treadle.testing.memory import ManualClock, MemoryBlobs, MemoryCodeTrees, MemoryEnvironments, MemoryStore
@@ -159,6 +161,20 @@ class LoopDouble:
             raise Conflict(f"{model!r} has no version to go back to", hint="promote one")
         return self._promote(model, target, reason, actor)
 
+    def _rollout(self, model: str, action: str, reason: str, actor: str) -> dict[str, Any]:
+        before = self.store.deployments.get(model) or Deployment(model, 0, None, None, None)
+        if action == "abort":
+            after = rollouts.aborted(before, self.clock.now(), reason)
+        elif action == "pause":
+            after = rollouts.paused(before, reason)
+        else:
+            after = rollouts.resumed(before, self.clock.now(), reason)
+        if after.revision != before.revision:
+            self.store.deployments.put(
+                after, ev.Event(model, self.clock.now(), ev.RolloutStepped(2, 0, action, reason), actor)
+            )
+        return {"deployment": codec.to_plain(after)}
+
 
 @dataclass
 class World:
@@ -237,6 +253,15 @@ class World:
         self.store.measurements.put_health(ServiceHealth("flights", NOW - DAY, NOW, 50, 100, 0, 0.5, float("inf")))
         incident = Incident("i1", "flights", "drift", "f", "distance has moved", "", NOW, {"effect": 0.4, "rows": 100})
         self.store.measurements.open_incident(incident)
+
+    def roll_out(self, version: int = 2) -> None:
+        """A rollout of a version, in its first step, over the champion."""
+        steps = (ShadowStep(DAY), CanaryStep(5, DAY))
+        before = self.store.deployments.get("flights") or Deployment("flights", 0, None, None, None)
+        decision = rollouts.next_action(steps, before, version, NOW)
+        started = ev.RolloutStarted(version, before.champion, decision.reason)
+        after = rollouts.apply(decision, steps, before, version, NOW)
+        self.store.deployments.put(after, ev.Event("flights", NOW, started))
 
     def append(self, *payloads: ev.Payload) -> None:
         """Events of the model, sealed."""

@@ -208,6 +208,22 @@ def test_rolling_back_without_a_champion_is_a_conflict(client: httpx.Client, wor
     assert (answer.status_code, answer.json()["error"]["hint"]) == (409, "promote one")
 
 
+def test_a_rollout_is_paused_resumed_and_aborted(client: httpx.Client, world: World) -> None:
+    world.apply()
+    world.register(1)
+    world.register(2)
+    client.post("/api/v1/models/flights/promote", json={"version": 1})
+    assert client.post("/api/v1/models/flights/rollout", json={"action": "pause"}).status_code == 409
+    world.roll_out()
+    for action, state in (("pause", "paused"), ("resume", "running"), ("abort", "aborted")):
+        after = client.post("/api/v1/models/flights/rollout", json={"action": action, "reason": "desk", "actor": "ada"})
+        assert after.json()["rollout"]["state"] == state
+    assert [route["version"] for route in after.json()["routes"]] == [1]
+    assert world.loop.calls[-1][1]["reason"] == "desk"
+    assert client.post("/api/v1/models/flights/rollout", json={"action": "hurry"}).status_code == 422
+    assert client.post("/api/v1/models/nobody/rollout", json={"action": "abort"}).status_code == 404
+
+
 def test_asking_for_a_training(client: httpx.Client, world: World) -> None:
     world.apply()
     asked = client.post("/api/v1/models/flights/train", json={"reason": "new data", "tune": 5, "actor": "ada"})

@@ -12,6 +12,7 @@ import pytest
 from control_world import CODE, DAY, FAILED_GATES, NOW, SPEC, World, refuse_to_describe
 from typer.testing import CliRunner, Result
 
+from treadle.cli.following import Ended, Watched
 from treadle.cli.main import app
 from treadle.domain import events as ev
 from treadle.domain.errors import WorkerUnavailable
@@ -155,6 +156,16 @@ def test_promote_and_roll_back(full: World) -> None:
     assert newest.actor
 
 
+def test_a_rollout_by_hand(full: World) -> None:
+    assert done("promote", "flights", "1")
+    full.roll_out()
+    assert done("rollout", "flights", "pause", "--reason", "desk") == "flights: the rollout of version 2 is paused\n"
+    assert json.loads(done("rollout", "flights", "resume", "--json"))["rollout"]["state"] == "running"
+    assert done("rollout", "flights", "abort") == "flights: the rollout of version 2 is aborted\n"
+    assert treadle("rollout", "flights", "pause").exit_code == 2
+    assert treadle("rollout", "flights", "hurry").exit_code == 2
+
+
 def test_status(full: World) -> None:
     full.append(ev.TrainingRequested("flights-0001", "age", "", NOW, 1))
     full.loop.doing = [
@@ -275,3 +286,11 @@ def test_an_interrupt_is_clean(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("treadle.cli.observing.open_client", interrupted)
     result = treadle("status")
     assert (result.exit_code, result.stderr) == (130, "stopped\n")
+
+
+def test_waiting_for_a_version_ends_when_its_rollout_begins() -> None:
+    watched = Watched(2, attempts={"flights-0002"})
+    assert watched.see(ev.VersionRegistered("flights-0002", 7, "run", "r", "a")) is None
+    assert watched.see(ev.RolloutStarted(6, 1, "another")) is None
+    ended = watched.see(ev.RolloutStarted(7, 1, "step 1 of 4 (shadow); 4 steps lie ahead"))
+    assert ended == Ended(True, "version 7 is being rolled out: step 1 of 4 (shadow); 4 steps lie ahead")

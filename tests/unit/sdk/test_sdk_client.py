@@ -16,6 +16,7 @@ import pytest
 from control_world import CODE, DAY, FAILED_GATES, NOW, World, refuse_to_describe
 
 from treadle.domain import events as ev
+from treadle.domain.deployments import RolloutState
 from treadle.domain.errors import (
     Conflict,
     DataRejected,
@@ -62,6 +63,12 @@ def test_a_model_from_plan_to_promotion(client: Client, world: World) -> None:
     assert client.promote("flights", 1).champion == 1
     assert client.promote("flights", 2, reason="better").previous == 1
     assert client.rollback("flights", reason="worse").champion == 1
+    world.roll_out()
+    assert client.deployment("flights").routes[1].shadow
+    assert client.rollout("flights", "pause").rollout.state is RolloutState.PAUSED
+    assert client.rollout("flights", "abort", reason="worse").routes == client.rollback("flights", to=1).routes
+    with pytest.raises(Conflict, match="being rolled out"):
+        client.rollout("flights", "resume")
     (summary,) = client.models()
     assert (summary.champion, summary.versions) == (1, 2)
     detail = client.model("flights")
