@@ -163,9 +163,7 @@ def evolve(state: ModelState, event: ev.Event) -> ModelState:
                 last_attempt_ended=event.at,
             )
         case ev.GatesEvaluated() as judged:
-            if state.candidate is None or state.candidate.version != judged.version:
-                return state
-            return replace(state, candidate=state.candidate.judged(judged.against, judged.report))
+            return _judged(state, judged)
         case ev.VersionRefused(version=version):
             gone = state.candidate is not None and state.candidate.version == version
             return replace(state, candidate=None) if gone else state
@@ -182,6 +180,17 @@ def evolve(state: ModelState, event: ev.Event) -> ModelState:
             return replace(state, live=LiveReport(evaluation.version, event.at, evaluation.until, report, triggers))
         case _:
             return state
+
+
+def _judged(state: ModelState, judged: ev.GatesEvaluated) -> ModelState:
+    """The state after a verdict; one on a version that is being rolled out by now is kept for later."""
+    if state.candidate is not None and state.candidate.version == judged.version:
+        return replace(state, candidate=state.candidate.judged(judged.against, judged.report))
+    rolling = state.rolling
+    if rolling is None or rolling.version != judged.version:
+        return state
+    said = (*rolling.candidate.earlier, (judged.against, judged.report))
+    return replace(state, rolling=replace(rolling, candidate=replace(rolling.candidate, earlier=said)))
 
 
 def _rolled_on(

@@ -269,3 +269,12 @@ def ends_in(command: Command, now: datetime) -> list[ev.Payload]:
         case Drive(action=Action.ABORT, step=int(step)):
             return [ev.RolloutStepped(2, step, "aborted", "")]
     raise AssertionError(command)
+
+
+def test_a_verdict_that_comes_during_the_rollout_is_known_after_a_rollback() -> None:
+    at = T2 + DAY
+    late = (*STARTED, watched(at), (at, ev.GatesEvaluated(2, 7, PASSED)), (at, ev.VersionRolledBack(1, 7, "by hand")))
+    state = lived(*late)
+    assert state.candidate is not None
+    assert (state.candidate.version, state.candidate.against) == (2, 7)
+    assert Judge("m", 2, 7) not in decide(state, SPEC, at)
