@@ -23,6 +23,8 @@ from treadle.spec.model_spec import ModelSpec
 UNDER_WAY = (RolloutState.RUNNING, RolloutState.PAUSED)
 PATIENCE = 3
 """A step whose evidence stays open lasts at most so many times what it declares."""
+LIVE_DAYS = timedelta(days=5)
+"""Live gates decide on this many days of matured requests or more; see :mod:`treadle.evaluation.gates`."""
 
 
 class Action(enum.Enum):
@@ -151,6 +153,23 @@ def step_action(
 def lasts(step: RolloutStep) -> timedelta:
     """How long a step is declared to last."""
     return step.duration if isinstance(step, ShadowStep) else step.hold
+
+
+def too_short(steps: Sequence[RolloutStep], horizon: timedelta | None) -> str | None:
+    """Why a declared shadow can never decide, with what to write instead; None where it can."""
+    if horizon is None:
+        return None
+    needed = horizon + LIVE_DAYS
+    enough = -(-needed // timedelta(days=PATIENCE))
+    for step in steps:
+        if isinstance(step, ShadowStep) and PATIENCE * step.duration < needed:
+            return (
+                f"a shadow of {_days(step.duration)} is over after {_days(PATIENCE * step.duration)} at most, before any "
+                f"comparison can decide: outcomes take {_days(horizon)} to mature, and gates ask for "
+                f"{_days(LIVE_DAYS)} of them on live traffic. Every challenger would be aborted; declare "
+                f"shadow(days({enough})) or longer"
+            )
+    return None
 
 
 def cannot_share(champion: ModelSpec, challenger: ModelSpec) -> str | None:
@@ -299,6 +318,10 @@ def _busy(deployment: Deployment, rollout: Rollout) -> Conflict:
         f"{rollout.state.value})",
         hint="wait until it ends, or abort it first; a deployment has one rollout at a time",
     )
+
+
+def _days(span: timedelta) -> str:
+    return f"{span / timedelta(days=1):g} days"
 
 
 def _needed(deployment: Deployment) -> Rollout:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Protocol
 
+from treadle.deploy.rollouts import too_short
 from treadle.domain import codec
 from treadle.domain.errors import Conflict, InvalidInput, NotFound
 from treadle.domain.events import Event, ModelApplied
@@ -192,6 +193,7 @@ class PlanService:
             old = None
         changes = difference(old, new)
         base = old.revision if old else 0
+        spec = ModelSpec.from_json(new.spec_json)
         digest = codec.digest(
             {
                 "model": new.name,
@@ -201,7 +203,9 @@ class PlanService:
                 "environment": new.environment.digest,
             }
         )
-        return Plan(new.name, base, changes, effects(old, changes), digest, json.loads(new.spec_json))
+        caution = too_short(spec.rollout, spec.horizon) if spec.gates else None
+        told = effects(old, changes) + ((f"caution: {caution}",) if caution is not None else ())
+        return Plan(new.name, base, changes, told, digest, json.loads(new.spec_json))
 
 
 def difference(old: AppliedModel | None, new: AppliedModel) -> tuple[Change, ...]:

@@ -7,7 +7,7 @@ from unittest.mock import ANY
 
 import pytest
 
-from treadle.deploy.rollouts import Action, Decision, Evidence, cannot_share
+from treadle.deploy.rollouts import Action, Decision, Evidence, cannot_share, too_short
 from treadle.domain.deployments import RolloutState, Route
 from treadle.domain.errors import Conflict, NotFound
 from treadle.domain.events import RolloutStarted, RolloutStepped, RoutingChanged, VersionPromoted
@@ -237,3 +237,12 @@ def test_versions_share_requests_where_the_champions_schema_carries_what_the_cha
     assert cannot_share(champion, fewer) is None
     assert cannot_share(fewer, champion) == "requests for the champion do not carry its pressure"
     assert "regression" in cannot_share(champion, replace(champion, task="regression"))
+
+
+def test_a_shadow_that_can_never_decide_is_told_of():
+    assert too_short((ShadowStep(7 / 3 * DAY),), 2 * DAY) is None
+    assert too_short((ShadowStep(DAY),), None) is None
+    assert too_short((CanaryStep(5, DAY),), 2 * DAY) is None
+    told = too_short((ShadowStep(2 * DAY), CanaryStep(5, DAY)), 2 * DAY)
+    assert "a shadow of 2 days is over after 6 days at most" in told
+    assert told.endswith("declare shadow(days(3)) or longer")
