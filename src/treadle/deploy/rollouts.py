@@ -164,8 +164,8 @@ def too_short(steps: Sequence[RolloutStep], horizon: timedelta | None) -> str | 
     for step in steps:
         if isinstance(step, ShadowStep) and PATIENCE * step.duration < needed:
             return (
-                f"a shadow of {_days(step.duration)} is over after {_days(PATIENCE * step.duration)} at most, before any "
-                f"comparison can decide: outcomes take {_days(horizon)} to mature, and gates ask for "
+                f"a shadow of {_days(step.duration)} is over after {_days(PATIENCE * step.duration)} at most, before "
+                f"any comparison can decide: outcomes take {_days(horizon)} to mature, and gates ask for "
                 f"{_days(LIVE_DAYS)} of them on live traffic. Every challenger would be aborted; declare "
                 f"shadow(days({enough})) or longer"
             )
