@@ -31,9 +31,8 @@ def main() -> int:
         done = subprocess.run(command, check=False, stderr=subprocess.DEVNULL)
         seconds = time.monotonic() - began
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    print(
-        f"wall {seconds:.0f} s, CPU {used.ru_utime + used.ru_stime:.0f} s, largest process {used.ru_maxrss / 1024:.0f} MB"
-    )
+    cpu, memory = used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
+    print(f"wall {seconds:.0f} s, CPU {cpu:.0f} s, largest process {memory:.0f} MB")
     return done.returncode
 
 
