@@ -17,7 +17,7 @@ MakeRows = Callable[..., pl.DataFrame]
 
 
 def naive(*parts: int) -> datetime:
-    return datetime(*parts)  # type: ignore[arg-type,misc]  # noqa: DTZ001
+    return datetime(*parts)  # type: ignore[arg-type,misc]
 
 
 def one_column(type_: str, **options: Any) -> ModelSpec:

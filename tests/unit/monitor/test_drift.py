@@ -126,7 +126,7 @@ def test_missing_values_and_new_categories_are_movement():
         ("int", ["7", "x"], [7, None]),
         ("float", ["1.5", "x"], [1.5, None]),
         ("str", [1, 2], ["1", "2"]),
-        ("date", ["2013-03-01", "x"], [datetime(2013, 3, 1).date(), None]),  # noqa: DTZ001
+        ("date", ["2013-03-01", "x"], [datetime(2013, 3, 1).date(), None]),
         ("datetime", ["2013-03-01T00:00:00", "2013-03-01T00:00:00Z", "x", None],
          [datetime(2013, 3, 1, 5, tzinfo=UTC), datetime(2013, 3, 1, tzinfo=UTC), None, None]),
     ],
@@ -138,5 +138,5 @@ def test_values_are_read_as_declared(kind, given, wanted):
 
 def test_naive_times_are_in_the_columns_zone():
     column = ColumnSpec("x", "datetime", zone="America/New_York")
-    naive = pl.Series("x", [datetime(2013, 7, 1)])  # noqa: DTZ001
+    naive = pl.Series("x", [datetime(2013, 7, 1)])
     assert as_declared(naive, column).to_list() == [datetime(2013, 7, 1, 4, tzinfo=UTC)]

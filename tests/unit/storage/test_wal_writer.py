@@ -94,7 +94,7 @@ def test_arrays_are_logged_as_their_values(tmp_path):
 
 @pytest.mark.parametrize(
     "change",
-    [{"columns": {"a": [object(), 1]}}, {"columns": {"a": [2**70, 1]}}, {"at": datetime(2013, 1, 1)}],  # noqa: DTZ001
+    [{"columns": {"a": [object(), 1]}}, {"columns": {"a": [2**70, 1]}}, {"at": datetime(2013, 1, 1)}],
     ids=["object", "large", "naive"],
 )
 def test_what_cannot_be_logged_is_told_and_harms_nothing(tmp_path, change):

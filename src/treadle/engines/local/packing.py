@@ -73,7 +73,7 @@ def is_left_out(folder: str, name: str) -> bool:
     """Whether a folder ``name`` in ``folder`` holds no code of a model's."""
     if name.startswith(".") or name in _NOT_CODE:
         return True
-    return any(os.path.lexists(os.path.join(folder, name, mark)) for mark in _MARKS)
+    return any(os.path.lexists(os.path.join(folder, name, mark)) for mark in _MARKS)  # noqa: PTH118
 
 
 def _python_files(folder: Path, entry: Path) -> Iterator[Path]:
