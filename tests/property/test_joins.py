@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from treadle.monitor import joins
@@ -45,11 +45,12 @@ def frame_of(told):
     return pl.DataFrame(rows, schema=SCHEMA, orient="row")
 
 
+@settings(deadline=None)
 @given(predictions, outcomes)
 def test_an_outcome_meets_the_newest_prediction_answered_before_it(answered, told):
     index = index_of(answered)
     frame, _ = joins.without_repeats(frame_of(told), frame_of([]))
-    matched = joins.match(frame, index)
+    matched, waiting = joins.match(frame, index)
     expected, unclear = [], []
     for prediction_id, key, time, label, at, _ in frame.rows():
         if prediction_id is not None:
@@ -63,29 +64,26 @@ def test_an_outcome_meets_the_newest_prediction_answered_before_it(answered, tol
                 unclear.append((time, at))
         expected += [(one, label, at) for one in found]
     assert matched.select("prediction_id", "label", "observed_at").rows() == expected
+    assert waiting.height == frame.height - matched.height
     assert joins.ambiguous(frame, index).select("time", "observed_at").rows() == unclear
 
 
+@settings(deadline=None)
 @given(predictions, outcomes, st.data())
 def test_however_outcomes_come_in_the_same_ones_are_joined_once(answered, told, data):
     """In one batch or in many, repeated or not: each outcome meets its prediction exactly once."""
     index = index_of(answered)
-    known, joined = (
-        frame_of([]),
-        pl.DataFrame(schema={name: SCHEMA[name] for name in joins.SAID}),
-    )
+    known, joined = frame_of([]), pl.DataFrame(schema={name: SCHEMA[name] for name in ("prediction_id", "observed_at")})
     batches = data.draw(st.permutations(range(len(told))).map(lambda o: [o[i : i + 4] for i in range(0, len(o), 4)]))
-    times = []
     for batch in [*batches, *batches[:2], []]:
         fresh, _ = joins.without_repeats(frame_of([told[i] for i in batch]), known)
         known = pl.concat([known, fresh])
-        matched = joins.match(joins.waiting(known, joined), index)
-        rows = matched.join(index.select("prediction_id", "key", "time"), on="prediction_id")
-        joined = pl.concat([joined, rows.select(joins.SAID)])
-        times += matched.select("prediction_id", "observed_at").rows()
-    whole = joins.match(known, index).select("prediction_id", "observed_at").rows()
-    assert set(times) == set(whole)
-    assert joins.match(joins.waiting(known, joined), index).is_empty()
+        met, _ = joins.match(known, index)
+        joined = pl.concat([joined, joins.not_joined(met, joined).select(joined.columns)])
+    met, _ = joins.match(known, index)
+    assert set(joined.rows()) == set(met.select(joined.columns).rows())
+    assert joined.is_unique().all()
+    assert joins.not_joined(met, joined).is_empty()
     said = known.select(joins.SAID).rows()
     assert len(said) == len(set(said))
 

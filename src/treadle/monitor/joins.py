@@ -50,52 +50,43 @@ def without_repeats(new: pl.DataFrame, known: pl.DataFrame) -> tuple[pl.DataFram
     return fresh.drop("__standing"), beside.filter(~agrees).drop("__standing")
 
 
-def waiting(known: pl.DataFrame, joined: pl.DataFrame) -> pl.DataFrame:
-    """The known outcomes that have not met a prediction. ``joined`` has ``prediction_id, key, time, observed_at``."""
-    return pl.concat(
-        [
-            said.join(
-                joined.select(*names, "observed_at").drop_nulls().unique(),
-                on=[*names, "observed_at"],
-                how="anti",
-                maintain_order="left",
-            )
-            for names, said in _by_name(known, ["prediction_id"], *BY_ROW)
-        ]
-    )
+def match(outcomes: pl.DataFrame, predictions: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Which of ``predictions`` (columns ``prediction_id, request_id, key, time, at, part``) the outcomes belong to.
 
-
-def match(outcomes: pl.DataFrame, predictions: pl.DataFrame) -> pl.DataFrame:
-    """The outcomes that belong to one of ``predictions`` (columns ``prediction_id, request_id, key, time, at, part``).
-
-    Answers ``prediction_id, part, label, observed_at``, one row an outcome that met its prediction.
+    Answers ``prediction_id, part, label, observed_at``, one row an outcome that met its prediction, and the outcomes
+    that have met none.
     """
     numbered = outcomes.with_row_index(ORDER)
     wanted = [ORDER, "prediction_id", "part", "label", "observed_at"]
     by_id = numbered.filter(pl.col("prediction_id").is_not_null()).join(
         predictions.select("prediction_id", "part"), on="prediction_id"
     )
-    met = [by_id.select(wanted)]
-    for names, said in _by_name(numbered, *BY_ROW):
-        met.append(_newest(said, predictions, names).filter(pl.col(ALIKE) == 1).select(wanted))
-    return pl.concat(met).unique(ORDER, keep="first").sort(ORDER).drop(ORDER)
+    by_row = [_newest(numbered, predictions, names).filter(pl.col(ALIKE) == 1) for names in BY_ROW]
+    met = pl.concat([found.select(wanted) for found in (by_id, *by_row)]).unique(ORDER, keep="first").sort(ORDER)
+    waiting = numbered.join(met.select(ORDER), on=ORDER, how="anti", maintain_order="left")
+    return met.drop(ORDER), waiting.drop(ORDER)
+
+
+def not_joined(met: pl.DataFrame, joined: pl.DataFrame) -> pl.DataFrame:
+    """What of :func:`match` is not joined yet, once a prediction and time observed. ``joined`` has these columns."""
+    said = ["prediction_id", "observed_at"]
+    first = met.unique(said, keep="first", maintain_order=True)
+    return first.join(joined.select(said), on=said, how="anti", maintain_order="left")
 
 
 def ambiguous(outcomes: pl.DataFrame, predictions: pl.DataFrame) -> pl.DataFrame:
     """The outcomes that name their row by time alone, where the newest request had several rows at that time."""
     numbered = outcomes.with_row_index(ORDER)
-    ((names, said),) = _by_name(numbered, ["time"])
-    unclear = _newest(said, predictions, names).filter(pl.col(ALIKE) > 1)
+    unclear = _newest(numbered, predictions, ["time"]).filter(pl.col(ALIKE) > 1)
     return numbered.join(unclear.select(ORDER), on=ORDER, how="semi", maintain_order="left").drop(ORDER)
 
 
-def _by_name(outcomes: pl.DataFrame, *ways: Sequence[str]) -> list[tuple[Sequence[str], pl.DataFrame]]:
-    """The outcomes that name what they belong to by exactly these columns."""
-    return [(names, outcomes.filter(pl.col(name).is_not_null() == (name in names) for name in NAMED)) for names in ways]
+def _newest(numbered: pl.DataFrame, predictions: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
+    """The outcomes that name their row by exactly these columns, each with the newest prediction of it.
 
-
-def _newest(said: pl.DataFrame, predictions: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
-    """Each outcome with the newest prediction of its row, and in ``ALIKE`` how many of it that request had."""
+    ``ALIKE`` is how many predictions of that row the request had.
+    """
+    said = numbered.filter(pl.col(name).is_not_null() == (name in names) for name in NAMED)
     alike = pl.lit(1) if "key" in names else pl.len().over(*names, "request_id")
     answered = predictions.select("prediction_id", "at", "part", *names, alike.alias(ALIKE))
     return (

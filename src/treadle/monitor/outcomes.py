@@ -104,7 +104,7 @@ class OutcomeTaker:
         self._clock = clock
         self._lock = threading.Lock()
         self._known: dict[str, PartCache] = {}
-        self._met: dict[str, PartCache] = {}
+        self._beside: dict[str, PartCache] = {}
         self._index: dict[str, PartCache] = {}
 
     def collect(self, applied: AppliedModel, since: datetime | None, until: datetime) -> OutcomesTaken:
@@ -129,7 +129,7 @@ class OutcomeTaker:
             self._keep(spec, fresh, now)
             joined, waiting = self._join(spec, pl.concat([known, fresh]), now)
             findings += contradictions(against, spec) + self._ambiguous(spec, fresh, now)
-        return OutcomesTaken(until, new.height - against.height, joined, waiting, findings)
+        return OutcomesTaken(until, new.height - against.height, joined, waiting.height, findings)
 
     def push(self, applied: AppliedModel, records: Sequence[Mapping[str, Any]]) -> list[PushAnswer]:
         """Take outcomes given by a client and answer for each of them, in order; the good ones are kept and joined."""
@@ -148,10 +148,8 @@ class OutcomeTaker:
                 orient="row",
             )
             self._keep(spec, fresh, now)
-            after = pl.concat([known, fresh])
-            self._join(spec, after, now)
-            met = self._met_outcomes(spec, _reach(spec, after, now))
-        still = _said(joins.waiting(after, met))
+            _, waiting = self._join(spec, pl.concat([known, fresh]), now)
+        still = _said(waiting)
         revised = _names(known)
         return [
             answer if answer is not None else _taken(one, still, revised)
@@ -189,20 +187,20 @@ class OutcomeTaker:
         with written(fresh) as source:
             self._outcomes.append(part, source)
 
-    def _join(self, spec: ModelSpec, known: pl.DataFrame, now: datetime) -> tuple[int, int]:
-        """Join what waits; answers how many were joined, and how many wait on."""
+    def _join(self, spec: ModelSpec, known: pl.DataFrame, now: datetime) -> tuple[int, pl.DataFrame]:
+        """Join what can be and is not yet; answers how many were joined, and the outcomes that wait on."""
+        if known.is_empty():
+            return 0, known
         reach = _reach(spec, known, now)
-        waiting = joins.waiting(known, self._met_outcomes(spec, reach))
-        if waiting.is_empty():
-            return 0, 0
-        matched = joins.match(waiting, self._predictions(spec, reach))
-        if matched.is_empty():
-            return 0, waiting.height
-        rows = joined_rows(matched, spec, now, engine=self._engine, blobs=self._blobs, versions=self._versions)
+        met, waiting = joins.match(known, self._predictions(spec, reach))
+        fresh = joins.not_joined(met, self._joined_outcomes(spec, reach))
+        if fresh.is_empty():
+            return 0, waiting
+        rows = joined_rows(fresh, spec, now, engine=self._engine, blobs=self._blobs, versions=self._versions)
         first, last = _span(rows["at"])
         with written(rows) as source:
             self._joined.append(JoinedPart("", spec.name, rows.height, now, first, last), source)
-        return rows.height, waiting.height - matched.height
+        return rows.height, waiting
 
     def _ambiguous(self, spec: ModelSpec, fresh: pl.DataFrame, now: datetime) -> tuple[Finding, ...]:
         if spec.key is not None or fresh.is_empty():
@@ -224,9 +222,9 @@ class OutcomeTaker:
         parts = self._outcomes.parts(spec.name, now - lookback(spec))
         return pl.concat([pl.DataFrame(schema=schema), *cache.frames([part.path for part in parts])])
 
-    def _met_outcomes(self, spec: ModelSpec, since: datetime) -> pl.DataFrame:
-        schema = {"prediction_id": pl.String(), "key": pl.String(), "time": TIME, "observed_at": TIME}
-        cache = self._met.setdefault(spec.name, PartCache(lambda path: _columns(path, schema)))
+    def _joined_outcomes(self, spec: ModelSpec, since: datetime) -> pl.DataFrame:
+        schema = {"prediction_id": pl.String(), "observed_at": TIME}
+        cache = self._beside.setdefault(spec.name, PartCache(lambda path: _columns(path, schema)))
         parts = self._joined.parts(spec.name, since)
         return pl.concat([pl.DataFrame(schema=schema), *cache.frames([part.path for part in parts])])
 
