@@ -59,11 +59,8 @@ def test_whatever_happens_the_loop_keeps_its_promises(seeds: range) -> None:
         life, invariants = live(seed, told=print if REPLAYED else lambda _: None)
         seen += invariants.counts + Counter(deaths=life.world.faults.deaths)
     if len(seeds) == CHUNK:
-        rare = {name: count for name, count in seen.items() if count < 20}
-        assert not rare, "these lives hardly ever come to that"
-        assert {"rollout_examined", "version_rolled_back", "training_failed", "incident_resolved", "deaths"} <= set(
-            seen
-        )
+        rare = {"rollout_examined", "rollout_stepped", "version_rolled_back", "incident_resolved", "deaths"}
+        assert all(seen[name] >= 5 for name in rare), f"these lives hardly ever come to that: {seen}"
 
 
 def test_a_life_follows_from_its_seed() -> None:
