@@ -162,6 +162,6 @@ flights.ship(
     metrics.recall.worst(Flight.origin) >= 0.08,
     metrics.worth.beats_champion(confidence=0.8),
     metrics.latency_p99 <= timedelta(milliseconds=20),
-    rollout=[shadow(days(2)), canary(5, 25, 100, hold=days(1))],
+    rollout=[shadow(days(7)), canary(5, 25, 100, hold=days(1))],
     retrain=[gate_broken(), metrics.worth <= 0, age(days(30))],
 )

@@ -1,4 +1,4 @@
-"""One model's life on real data, on a real server: what the demo does, for five weeks of it."""
+"""One model's life on real data, on a real server: what the demo does, for six weeks of it."""
 
 import json
 import subprocess
@@ -21,7 +21,7 @@ from treadle.domain.gates import Verdict
 pytestmark = pytest.mark.timeout(600)
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "flights"
-SINCE, UNTIL = datetime(2013, 3, 1, tzinfo=UTC), datetime(2013, 4, 5, tzinfo=UTC)
+SINCE, UNTIL = datetime(2013, 3, 1, tzinfo=UTC), datetime(2013, 4, 12, tzinfo=UTC)
 PORT = 18700
 
 
@@ -106,13 +106,35 @@ def test_versions_were_trained_judged_and_promoted_or_refused_with_reasons(platf
     assert [event.at for event in payloads(platform, ev.TrainingRequested)][1] == SINCE + timedelta(days=30)
     judged = [event.payload for event in payloads(platform, ev.GatesEvaluated)]
     assert len(judged) == len(platform.store.versions.list("flights")) == len(asked)
-    ended = payloads(platform, ev.VersionPromoted) + payloads(platform, ev.VersionRefused)
-    assert len(ended) == len(asked)
-    assert all(event.payload.reason for event in ended)
+    went_on = payloads(platform, ev.RolloutStarted) + payloads(platform, ev.VersionRefused)
+    assert len(went_on) == len(asked) - 1, "the first is promoted at once, each other one is rolled out or refused"
+    assert all(event.payload.reason for event in went_on + payloads(platform, ev.VersionPromoted))
     beats = [result for result in judged[1].report.results if "beats_champion" in result.expression]
     assert beats[0].value is not None
     assert beats[0].blocks in (14, 15)
     assert judged[0].report.verdict is Verdict.PASS
+
+
+def test_the_second_version_was_mirrored_and_moved_on_by_what_became_of_the_same_requests(platform: Platform) -> None:
+    (started,) = payloads(platform, ev.RolloutStarted)
+    assert (started.payload.version, started.payload.previous) == (2, 1)
+    steps = payloads(platform, ev.RolloutStepped)
+    assert steps[0].at == started.at + timedelta(days=7)
+    assert (steps[0].payload.step, steps[0].payload.action) in ((1, "advanced"), (0, "held"), (0, "aborted"))
+    examined = [event.payload for event in payloads(platform, ev.RolloutExamined) if event.payload.shadow]
+    report = examined[-1].report
+    assert report.verdict is Verdict.PASS or steps[0].payload.action != "advanced"
+    rows = pl.concat(
+        [pl.read_parquet(part.path) for part in platform.stages.log.parts("flights")], how="diagonal_relaxed"
+    )
+    given, shadows = rows.filter(~pl.col("shadow")), rows.filter("shadow")
+    during = given.filter((pl.col("at") >= started.at) & (pl.col("at") < steps[0].at))
+    assert set(during["prediction_id"]) <= set(shadows["prediction_id"])
+    assert set(shadows["version"]) == {2}
+    assert set(during["version"]) == {1}
+    beats = next(result for result in report.results if "beats_champion" in result.expression)
+    assert beats.blocks is not None
+    assert beats.blocks >= 5
 
 
 def test_versions_carry_their_recipe_and_lineage_both_ways(platform: Platform) -> None:
@@ -162,7 +184,7 @@ def test_a_source_that_tells_the_future_is_refused_and_nothing_is_trained(tmp_pa
 def test_bad_rows_stop_the_run_and_are_shown(tmp_path: Path) -> None:
     text = (EXAMPLE / "model.py").read_text()
     (tmp_path / "model.py").write_text(text)
-    raw = pl.read_parquet(EXAMPLE / "flights.parquet").filter(pl.col("departs") < datetime(2013, 3, 1))  # noqa: DTZ001
+    raw = pl.read_parquet(EXAMPLE / "flights.parquet").filter(pl.col("departs") < datetime(2013, 3, 1))
     broken = raw.with_columns(
         distance=pl.when(pl.int_range(pl.len()) < 7).then(-5).otherwise("distance"),
         origin=pl.when(pl.int_range(pl.len()) < 4).then(pl.lit("XXX")).otherwise("origin"),
