@@ -36,12 +36,15 @@ class Router {
 
   #follow(event: MouseEvent): void {
     if (event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+    // A link may be one of a drawing, which knows its address as an attribute alone.
     const link = (event.target as Element | null)?.closest("a");
-    if (!link || link.target || link.origin !== location.origin || link.hasAttribute("download")) return;
-    if (link.hash && link.pathname === location.pathname) return;
-    if (/^\/(docs|openapi\.json|api\/)/.test(link.pathname)) return;
+    const address = link?.getAttribute("href");
+    if (!link || !address || link.hasAttribute("target") || link.hasAttribute("download")) return;
+    const to = new URL(address, location.href);
+    if (to.origin !== location.origin || (to.hash && to.pathname === location.pathname)) return;
+    if (/^\/(docs|openapi\.json|api\/)/.test(to.pathname)) return;
     event.preventDefault();
-    this.go(link.pathname + link.search + link.hash);
+    this.go(to.pathname + to.search + to.hash);
   }
 }
 

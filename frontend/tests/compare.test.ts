@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { MetricMeaning, Run } from "../src/api/schema";
 import { joined, nearest } from "../src/charts/chart";
 import { best, metrics, order, params } from "../src/lib/compare";
+import { rebinned } from "../src/lib/bins";
 import { match } from "../src/lib/paths";
 import { packages, summary } from "../src/lib/spec";
 
@@ -54,4 +55,21 @@ test("a lock's packages are read without their hashes", () => {
   const lock = "polars==2.1.0 \\\n    --hash=sha256:00\nscikit-learn==1.9.1 ; python_version >= '3.11'\n# via x\n";
   expect(packages(lock)).toEqual([{ name: "polars", version: "2.1.0" }, { name: "scikit-learn", version: "1.9.1" }]);
   expect(summary("First\nline.\n\nMore.")).toBe("First line.");
+});
+
+describe("histograms", () => {
+  test("a few distinct values get a bin each", () => {
+    const weekdays = [1, 2, 3, 4, 5, 6, 7].map((day) => ({ low: day, high: day, count: day * 10 }));
+    const bins = rebinned(weekdays, 7);
+    expect(bins.map((bin) => bin.count)).toEqual([10, 20, 30, 40, 50, 60, 70]);
+    expect(bins[0]?.low).toBeCloseTo(0.5);
+  });
+
+  test("many uneven bins become equal ones, and no count is lost", () => {
+    const uneven = Array.from({ length: 100 }, (_, i) => ({ low: i * i, high: (i + 1) * (i + 1), count: 10 }));
+    const bins = rebinned(uneven, 5000);
+    expect(bins).toHaveLength(40);
+    expect(Math.abs(bins.reduce((sum, bin) => sum + bin.count, 0) - 1000)).toBeLessThan(20);
+    expect(rebinned([])).toEqual([]);
+  });
 });

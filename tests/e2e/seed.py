@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import ModuleType
 
-from story import BIKES, FAIL, FLIGHTS, INCIDENTS, LOCK, NOW, NUMBERS, OPEN, PASS, TEXTS, Attempt, day
+from story import BIKES, FAIL, FLIGHTS, INCIDENTS, LOCK, LOG, NOW, NUMBERS, OPEN, PASS, TEXTS, Attempt, day
 
 from treadle.domain import codec
 from treadle.domain import events as ev
@@ -30,6 +30,7 @@ from treadle.domain.monitoring import (
 )
 from treadle.domain.runs import Candidate, MetricPoint, Run, RunStatus
 from treadle.domain.versions import Compilation, ModelVersion, Recipe
+from treadle.ports.blobs import Blobs
 from treadle.spec.model_spec import ModelSpec
 from treadle.storage.sql.store import SqlStore
 
@@ -39,8 +40,9 @@ ROOT = Path(__file__).resolve().parents[2]
 class Story:
     """Writes the life of one server into a store."""
 
-    def __init__(self, store: SqlStore) -> None:
+    def __init__(self, store: SqlStore, blobs: Blobs) -> None:
         self.store = store
+        self.log = blobs.put(LOG.encode())
         self.random = random.Random(20130301)
 
     def tell(self) -> None:
@@ -99,7 +101,7 @@ class Story:
         self.live("bikes", promotions, "regression")
         asked = Attempt(NOW - timedelta(minutes=3), "age", "the last training was 43.4 days ago", None, 0, 0)
         self.requested("bikes", 4, asked)
-        run = Run("bikes-0004", "bikes", RunStatus.RUNNING, asked.at, tags={"attempt": "bikes-0004", "trials": "0"})
+        run = Run("run-bikes-0004", "bikes", RunStatus.RUNNING, asked.at, tags={"attempt": "bikes-0004", "trials": "0"})
         self.store.runs.create(run)
         self.store.runs.log(run.id, params={"learning_rate": 0.08, "max_iter": 220, "max_leaf_nodes": 31})
 
@@ -127,33 +129,34 @@ class Story:
 
     def rejected(self, model: str, index: int, attempt: Attempt) -> None:
         """A training that ended at bad data."""
-        run_id = f"{model}-{index:04d}"
+        name = f"{model}-{index:04d}"
         message = ("the rows of 'flights' broke 1 rule: humid: at most 25 % missing broken by 4,812 of 19,403 rows, "
                    "for example flight_id=2013-09-12-UA-1545, humid=null")  # fmt: skip
         ended = attempt.at + timedelta(seconds=21)
-        run = Run(run_id, model, RunStatus.FAILED, attempt.at, ended, tags={"attempt": run_id}, error=message)
+        run = Run(f"run-{name}", model, RunStatus.FAILED, attempt.at, ended, tags={"attempt": name}, error=message)
         self.store.runs.create(run)
-        self.event(model, ended, ev.TrainingFailed(run_id, "data", message))
+        self.event(model, ended, ev.TrainingFailed(name, "data", message))
 
     def version(
         self, spec: ModelSpec, index: int, number: int, attempt: Attempt, champion: int | None, task: str
     ) -> None:
         """A run, its snapshot, the version it ended in and what the gates said."""
-        model, run_id = spec.name, f"{spec.name}-{index:04d}"
+        model, name = spec.name, f"{spec.name}-{index:04d}"
+        run_id = f"run-{name}"
         snapshot = self.snapshot(model, attempt.at)
         params: dict[str, float | int | str | bool] = {"learning_rate": 0.1, "max_iter": 150, "max_leaf_nodes": 31}
         metrics = self.metrics(task, attempt)
         leaderboard = self.leaderboard(run_id, attempt, params, metrics, task)
         params = next((dict(c.params) for c in leaderboard if c.chosen), params)
-        tags = {"attempt": run_id, "as_of": attempt.at.isoformat(), "trials": str(attempt.tune)}
+        tags = {"attempt": name, "as_of": attempt.at.isoformat(), "trials": str(attempt.tune)}
         run = Run(run_id, model, RunStatus.RUNNING, attempt.at, params=params, tags=tags, snapshot=snapshot.digest)
         self.store.runs.create(run)
         self.curves(run_id, attempt, 150, task)
         self.store.runs.log(run_id, metrics=[MetricPoint(k, v, 0, attempt.at) for k, v in metrics.items()])
-        artifacts = {name: digest(name, model, number) for name in ("model.pkl", "model.onnx")}
+        artifacts = {file: digest(file, model, number) for file in ("model.pkl", "model.onnx")}
         ended = attempt.at + timedelta(seconds=48 + 40 * attempt.tune)
-        done = replace(run, status=RunStatus.FINISHED, ended_at=ended, leaderboard=tuple(leaderboard),
-                       artifacts={**artifacts, "test.parquet": digest("test", number)})  # fmt: skip
+        kept = {**artifacts, "test.parquet": digest("test", number), "fit.log": self.log}
+        done = replace(run, status=RunStatus.FINISHED, ended_at=ended, leaderboard=tuple(leaderboard), artifacts=kept)
         self.store.runs.finish(done)
         applied = self.store.models.get(model)
         recipe = Recipe(spec.digest, applied.code.digest, snapshot.digest, applied.environment.digest, params, 0)
@@ -161,14 +164,14 @@ class Story:
         compiled = Compilation("onnx", "", 2000, 8.9e-8, 1e-5, 8.4, 765.0, 412_000)
         refused = Compilation("python", "scores differ by 0.41 on 2,000 held-out rows", 2000, 0.41, 1e-5, 9.1, 771.0)
         version = ModelVersion(
-            model=model, number=number, created_at=ended, as_of=attempt.at, run=run_id, attempt=run_id, recipe=recipe,
+            model=model, number=number, created_at=ended, as_of=attempt.at, run=run_id, attempt=name, recipe=recipe,
             recipe_digest=recipe.digest, artifacts=artifacts, artifact_digest=digest("artifacts", model, number),
             threshold=0.287 if task == "binary" else None, compilation=compiled if onnx else refused,
             spec_json=spec.to_json(), code_entry="model.py", code_root=applied.code.root, parent=champion,
             metrics=metrics, profile=profile(),
             score_profile=Profile(13000, {"score": numeric("score", 0.22, 0.11, 13000)}),
         )  # fmt: skip
-        made = ev.VersionRegistered(run_id, number, run_id, version.recipe_digest, version.artifact_digest)
+        made = ev.VersionRegistered(name, number, run_id, version.recipe_digest, version.artifact_digest)
         self.store.versions.register(version, ev.Event(model, ended, made))
         self.store.versions.set_alias(model, "challenger", number)
         report = self.gates(attempt, champion) if task == "binary" else self.plain_gates(attempt, champion)
@@ -261,7 +264,7 @@ class Story:
         """One trial of a search as a run."""
         at = attempt.at + timedelta(seconds=40 * number)
         status = RunStatus.CANCELLED if candidate.state == "pruned" else RunStatus.FINISHED
-        run = Run(f"{parent}-t{number:03d}", "flights", RunStatus.RUNNING, at, parent=parent, params=candidate.params,
+        run = Run(f"{parent}.{number:03d}", "flights", RunStatus.RUNNING, at, parent=parent, params=candidate.params,
                   tags={"trial": str(number)})  # fmt: skip
         self.store.runs.create(run)
         steps = 12 if status is RunStatus.CANCELLED else 40
@@ -326,6 +329,11 @@ class Story:
         self.event("flights", started, ev.RolloutStarted(version, champion))
         self.event("flights", day(12, 13, 7), ev.RolloutStepped(version, 1, "advanced", "step 1 of 4 is done"))
         self.event("flights", stepped, ev.RolloutStepped(version, 2, "advanced", "step 2 of 4 is done"))
+        seen = self.store.versions.get("flights", version).gates
+        assert seen is not None
+        mirrored, answered = replace(seen, rows=1764), replace(seen, rows=46)
+        self.event("flights", day(12, 14, 0), ev.RolloutExamined(version, 0, True, started, day(12, 13, 7), mirrored))
+        self.event("flights", day(12, 14, 8), ev.RolloutExamined(version, 1, False, day(12, 13, 7), stepped, answered))
         reason = "step 3 of 4 lasts for another 15:40:00"
         rollout = Rollout(version, champion, RolloutState.RUNNING, 2, started, stepped, reason)
         routes = (Route(champion, 75.0), Route(version, 25.0))

@@ -28,7 +28,7 @@ from treadle.api.services import ControlServices
 from treadle.deploy import rollouts
 from treadle.domain import codec
 from treadle.domain.deployments import Deployment
-from treadle.domain.events import Event, VersionPromoted, VersionRolledBack
+from treadle.domain.events import Event, Payload, RolloutStepped, VersionPromoted, VersionRolledBack
 from treadle.domain.runs import MetricPoint
 from treadle.registry.service import RegistryService
 from treadle.storage.blobs.obstore_blobs import ObstoreBlobs
@@ -67,7 +67,7 @@ class Loop:
 
     async def call(self, op: str, **arguments: Any) -> dict[str, Any]:
         """Answer one question."""
-        if op in ("promote", "rollback"):
+        if op in ("promote", "rollback", "rollout"):
             return {"deployment": codec.to_plain(getattr(self, op)(**arguments))}
         if op == "status":
             return {"doing": self.doing()}
@@ -97,7 +97,20 @@ class Loop:
         assert after.champion is not None
         return self._change(after, VersionRolledBack(before.champion, after.champion, reason), actor)
 
-    def _change(self, after: Deployment, payload: VersionPromoted | VersionRolledBack, actor: str) -> Deployment:
+    def rollout(self, model: str, action: str, reason: str, actor: str) -> Deployment:
+        """Pause, resume or abort."""
+        before, now = self._store.deployments.get(model), self._clock.now()
+        assert before is not None
+        assert before.rollout is not None
+        after = {
+            "pause": lambda: rollouts.paused(before, reason),
+            "resume": lambda: rollouts.resumed(before, now, reason),
+            "abort": lambda: rollouts.aborted(before, now, reason),
+        }[action]()
+        told = {"pause": "paused", "resume": "resumed", "abort": "aborted"}[action]
+        return self._change(after, RolloutStepped(before.rollout.version, before.rollout.step, told, reason), actor)
+
+    def _change(self, after: Deployment, payload: Payload, actor: str) -> Deployment:
         self._store.deployments.put(after, Event(after.model, self._clock.now(), payload, actor))
         self._store.versions.set_alias(after.model, "champion", after.champion)
         if self._store.versions.aliases(after.model).get("challenger") == after.champion:
@@ -141,18 +154,19 @@ def application(home: Path, *, empty: bool = False) -> FastAPI:
     """The control plane with its pages over a new home."""
     home.mkdir(parents=True, exist_ok=True)
     store = SqlStore(f"sqlite:///{home / 'treadle.db'}")
+    blobs = ObstoreBlobs(home / "blobs")
     clock = Clock()
     loop = Loop(store, clock, busy=not empty)
     if not empty:
-        Story(store).tell()
+        Story(store, blobs).tell()
         threading.Thread(target=_go_on_training, args=(store,), daemon=True).start()
-    registry = RegistryService(store.versions, store.snapshots, store.runs, ObstoreBlobs(home / "blobs"), clock)
+    registry = RegistryService(store.versions, store.snapshots, store.runs, blobs, clock)
     table = {"id": "gateway", "pid": 4711, "revision": 14}
     services = ControlServices(
         models=store.models, runs=store.runs, versions=store.versions, deployments=store.deployments,
         snapshots=store.snapshots, measurements=store.measurements, events=store.events, plans=NoPlans(),
         deploy=LoopDeploy(loop), lineage=Lineages(registry), loop=loop, clock=clock,
-        gateways=lambda: [] if empty else [table], version="0.1.0", home=HOME,
+        gateways=lambda: [] if empty else [table], version="0.1.0", home=HOME, blobs=blobs,
     )  # fmt: skip
     app = create_app(services)
     app.mount("/", Site())
@@ -163,7 +177,7 @@ def _go_on_training(store: SqlStore) -> None:
     for step in range(600):
         losses = {"train_loss": 30 + 40 * math.exp(-step / 60), "validation_loss": 36 + 38 * math.exp(-step / 50)}
         at = NOW + timedelta(seconds=step)
-        store.runs.log("bikes-0004", metrics=[MetricPoint(key, value, step, at) for key, value in losses.items()])
+        store.runs.log("run-bikes-0004", metrics=[MetricPoint(key, value, step, at) for key, value in losses.items()])
         time.sleep(0.02 if step < 80 else 1.0)
 
 

@@ -62,6 +62,14 @@ TEXTS = {
     "dest": {"ORD": 0.051, "ATL": 0.051, "LAX": 0.048, "BOS": 0.046, "MCO": 0.042},
 }
 
+LOG = """\
+fit: 48,120 rows, 17 columns
+fit: iteration 50, loss 0.4471
+fit: iteration 100, loss 0.4179
+fit: iteration 150, loss 0.4008
+fit: done in 21.4 s
+"""
+
 LOCK = """\
 numpy==2.4.6 \\
     --hash=sha256:0c4e6e8b7ba0ab03e9f3a5b1d0b1f4f1a2c9e0d0e4a1e8a7f0a1c2d3e4f50617

@@ -9,8 +9,9 @@ export type Payload =
   | { kind: "version_registered"; attempt: string; version: number; run: string; recipe_digest: string; artifact_digest: string }
   | { kind: "gates_evaluated"; version: number; against: number | null; report: GateReport }
   | { kind: "version_refused"; version: number; reason: string }
-  | { kind: "rollout_started"; version: number; previous: number | null }
-  | { kind: "rollout_stepped"; version: number; step: number; action: string; reason: string }
+  | { kind: "rollout_started"; version: number; previous: number | null; reason: string }
+  | { kind: "rollout_stepped"; version: number; step: number; action: string; reason: string; report: GateReport | null }
+  | { kind: "rollout_examined"; version: number; step: number; shadow: boolean; since: string; until: string; report: GateReport }
   | { kind: "version_promoted"; version: number; previous: number | null; reason: string }
   | { kind: "version_rolled_back"; version: number; to: number; reason: string }
   | { kind: "routing_changed"; revision: number; champion: number }
@@ -25,3 +26,6 @@ export type Kind = Payload["kind"];
 export function payloadOf(sealed: SealedEvent): Payload {
   return sealed.event.payload as unknown as Payload;
 }
+
+/** What matured requests of a rollout said. */
+export type Examined = Extract<Payload, { kind: "rollout_examined" }>;

@@ -25,6 +25,11 @@ export class Loaded<T> {
   again: () => void = () => {};
 }
 
+/** Whether each has its answer, or will not get one: then a page can be laid out without jumping later. */
+export function settled(...all: readonly Loaded<unknown>[]): boolean {
+  return all.every((one) => one.value !== undefined || one.refusal !== undefined || !one.loading);
+}
+
 /** Load an endpoint into a component; ``wanted`` is asked anew when what it reads changes; null loads nothing. */
 export function load<T>(wanted: () => Endpoint<T> | null, wish: Wish<T> = {}): Loaded<T> {
   const loaded = new Loaded<T>();

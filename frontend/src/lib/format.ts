@@ -6,6 +6,7 @@ const NONE = "–";
 const grouped = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const dayFormat = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", timeZone: "UTC" });
 const dateFormat = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric", timeZone: "UTC" });
+const monthFormat = new Intl.DateTimeFormat("en-GB", { month: "short", year: "numeric", timeZone: "UTC" });
 const clockFormat = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", timeZone: "UTC" });
 
 /** A number from the wire; null for what is none, or not finite. */
@@ -58,7 +59,7 @@ export function percent(value: Wire, decimals = 1): string {
 export function metric(value: Wire, unit = "", digits = 3): string {
   const x = finite(value);
   if (x === null) return number(value);
-  if (unit === "seconds") return `${number(x * 1000, digits)} ms`;
+  if (unit === "seconds") return Math.abs(x) < 1e-4 ? `${number(x * 1e6, digits)} µs` : `${number(x * 1000, digits)} ms`;
   if (unit === "bytes") return bytes(x);
   if (unit === "per decision") return minus(x.toFixed(2));
   const size = Math.abs(x);
@@ -99,6 +100,12 @@ export function duration(seconds: Wire): string {
 /** A day with its year. */
 export function date(at: string | number): string {
   return dateFormat.format(new Date(at));
+}
+
+/** A month; January with its year. */
+export function month(at: string | number): string {
+  const [name = "", year = ""] = monthFormat.format(new Date(at)).split(" ");
+  return new Date(at).getUTCMonth() === 0 ? `${name} ${year}` : name;
 }
 
 /** A day without its year. */

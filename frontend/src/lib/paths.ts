@@ -24,5 +24,7 @@ export const modelPath = (model: string): string => `/models/${encodeURIComponen
 export const versionPath = (model: string, version: number): string => `${modelPath(model)}/versions/${version}`;
 /** The address of a run's page. */
 export const runPath = (run: string): string => `/runs/${encodeURIComponent(run)}`;
+/** The address of the run that an attempt to train is recorded as. */
+export const attemptPath = (attempt: string): string => runPath(`run-${attempt}`);
 /** The address of an incident's page. */
 export const incidentPath = (incident: string): string => `/incidents/${encodeURIComponent(incident)}`;

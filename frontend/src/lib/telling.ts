@@ -2,7 +2,7 @@
 
 import { payloadOf, type Kind } from "../api/events";
 import type { SealedEvent } from "../api/schema";
-import { incidentPath, runPath, versionPath } from "./paths";
+import { attemptPath, incidentPath, versionPath } from "./paths";
 import { count, duration, words } from "./format";
 
 export type Tone = "good" | "bad" | "open" | "plain";
@@ -21,7 +21,7 @@ export const GROUPS = {
   training: ["training_requested", "training_failed", "version_registered", "gates_evaluated"],
   incidents: ["incident_opened", "incident_resolved"],
   code: ["model_applied"],
-  monitoring: ["cohort_evaluated", "outcomes_collected"],
+  monitoring: ["cohort_evaluated", "outcomes_collected", "rollout_examined"],
 } as const satisfies Record<string, readonly Kind[]>;
 
 export type Group = keyof typeof GROUPS;
@@ -46,10 +46,10 @@ export function tell(sealed: SealedEvent): Told {
       return told("code", "plain", `Revision ${payload.revision} applied`, "", null);
     case "training_requested": {
       const search = payload.tune ? `, searching ${payload.tune} sets of parameters` : "";
-      return told("train", "plain", `Training ${payload.attempt} asked for${search}`, `${words(payload.trigger)}: ${payload.reason}`, runPath(payload.attempt));
+      return told("train", "plain", `Training ${payload.attempt} asked for${search}`, `${words(payload.trigger)}: ${payload.reason}`, attemptPath(payload.attempt));
     }
     case "training_failed":
-      return told("cross", "bad", `Training ${payload.attempt} ended without a version`, payload.message, runPath(payload.attempt));
+      return told("cross", "bad", `Training ${payload.attempt} ended without a version`, payload.message, attemptPath(payload.attempt));
     case "version_registered":
       return told("version", "plain", `Version ${payload.version} registered`, "", version(payload.version));
     case "gates_evaluated": {
@@ -60,9 +60,11 @@ export function tell(sealed: SealedEvent): Told {
     case "version_refused":
       return told("cross", "open", `Version ${payload.version} refused`, payload.reason, version(payload.version));
     case "rollout_started":
-      return told("rollout", "plain", `Rollout of version ${payload.version} started`, "", version(payload.version));
+      return told("rollout", "plain", `Rollout of version ${payload.version} started`, payload.reason ?? "", version(payload.version));
     case "rollout_stepped":
       return told("rollout", payload.action === "aborted" ? "bad" : payload.action === "held" ? "open" : "plain", `Rollout of version ${payload.version} ${payload.action}, step ${payload.step + 1}`, payload.reason, version(payload.version));
+    case "rollout_examined":
+      return told("gate", "plain", `Live evidence of version ${payload.version}: ${words(payload.report.verdict)}`, `${payload.shadow ? "mirrored" : "answered"} requests, ${count(payload.report.rows)} rows`, version(payload.version));
     case "version_promoted":
       return told("up", "good", `Version ${payload.version} promoted`, payload.reason, version(payload.version));
     case "version_rolled_back":
@@ -88,6 +90,7 @@ const DOING: Readonly<Record<string, string>> = {
   Refuse: "refusing",
   Watch: "watching",
   RollBack: "rolling back",
+  Drive: "rolling out",
 };
 
 /** The loop's stations, in the order in which a model passes them. */
@@ -101,6 +104,7 @@ const STATION: Readonly<Record<string, Station>> = {
   Refuse: "judge",
   Promote: "release",
   RollBack: "release",
+  Drive: "release",
   Watch: "watch",
 };
 
