@@ -145,7 +145,10 @@ def decide(state: ModelState, spec: ModelSpec, now: datetime) -> list[Command]:
         rollout = None
         train = None if isinstance(train, Promote) else train
     if isinstance(watch, Watch) and now < _watch_due(state, spec, now) + spec.poll:
-        rollout = None  # what is about to be measured may decide; a watch that keeps failing does not hold it up
+        # What is about to be measured may decide, and is of the champion until now; a watch that keeps failing does not
+        # hold others up.
+        rollout = None
+        train = None if isinstance(train, Promote | RequestTraining) else train
     return [command for command in (watch, train, rollout) if command is not None]
 
 

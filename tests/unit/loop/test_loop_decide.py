@@ -213,3 +213,21 @@ def test_a_champion_that_returns_finds_what_was_said_of_the_candidate_beside_it(
     assert state.candidate is not None
     assert state.candidate.against == 1
     assert Promote("m", 2, "all gates passed", 1) in decide(state, SPEC, at)
+
+
+def test_a_watch_that_is_due_goes_before_what_it_may_change() -> None:
+    at = T0 + 30 * DAY
+    assert decide(lived(*SERVING), SPEC, at) == [Watch("m", None, at, 1)]
+    watched = (at, ev.OutcomesCollected(at, 1, 1))
+    (command,) = decide(lived(*SERVING, watched), SPEC, at)
+    assert isinstance(command, RequestTraining)
+    judged = (*SERVING, (at, asked(2, at)), (at, made(2, 2)), (at, ev.GatesEvaluated(2, 1, PASSED)))
+    assert decide(lived(*judged), SPEC, at) == [Watch("m", None, at, 1)]
+    (command,) = decide(lived(*judged, watched), SPEC, at)
+    assert isinstance(command, Promote)
+
+
+def test_a_watch_that_keeps_failing_does_not_hold_trainings_up() -> None:
+    at = T0 + 30 * DAY
+    late = lived(*SERVING, (at - DAY, ev.OutcomesCollected(at - 2 * DAY, 1, 1)))
+    assert [type(command) for command in decide(late, SPEC, at)] == [Watch, RequestTraining]
