@@ -217,12 +217,13 @@ def test_a_champion_that_returns_finds_what_was_said_of_the_candidate_beside_it(
 
 def test_a_watch_that_is_due_goes_before_what_it_may_change() -> None:
     at = T0 + 30 * DAY
-    assert decide(lived(*SERVING), SPEC, at) == [Watch("m", None, at, 1)]
+    serving = (*SERVING, (at - DAY, ev.OutcomesCollected(at - DAY, 1, 1)))
+    assert decide(lived(*serving), SPEC, at) == [Watch("m", at - DAY, at, 1)]
     watched = (at, ev.OutcomesCollected(at, 1, 1))
-    (command,) = decide(lived(*SERVING, watched), SPEC, at)
+    (command,) = decide(lived(*serving, watched), SPEC, at)
     assert isinstance(command, RequestTraining)
-    judged = (*SERVING, (at, asked(2, at)), (at, made(2, 2)), (at, ev.GatesEvaluated(2, 1, PASSED)))
-    assert decide(lived(*judged), SPEC, at) == [Watch("m", None, at, 1)]
+    judged = (*serving, (at, asked(2, at)), (at, made(2, 2)), (at, ev.GatesEvaluated(2, 1, PASSED)))
+    assert decide(lived(*judged), SPEC, at) == [Watch("m", at - DAY, at, 1)]
     (command,) = decide(lived(*judged, watched), SPEC, at)
     assert isinstance(command, Promote)
 
