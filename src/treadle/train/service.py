@@ -280,6 +280,8 @@ class TrainService:
             "test.parquet": trained.test_rows,
             "test_scores.parquet": trained.test_scores,
         }
+        if fitted.step.log is not None:
+            artifacts["fit.log"] = fitted.step.log
         self._runs.finish(
             replace(
                 self._runs.get(run_id),
