@@ -139,10 +139,11 @@ def test_canaries_begin_and_end_under_load_without_a_failed_request(home: Any, g
                 used = [v for v in (champion, challenger) if v.version in {*weights, *shadows}]
                 home.publish(revision, *used, weights=weights, shadows=shadows)
                 kit.until(lambda wanted=revision: home.ack().get("revision") == wanted, f"revision {revision}")
-                began = time.monotonic()
-                time.sleep(0.3)
-                ended = time.monotonic()
-                seen = [version for at, version in answers.copy() if began + 0.05 < at < ended]
+                began = time.monotonic() + 0.1  # requests that were under way at the switch are answered by then
+                kit.until(
+                    lambda since=began: sum(at > since for at, _ in answers.copy()) > 60, "answers after the switch"
+                )
+                seen = [version for at, version in answers.copy() if at > began]
                 shares.append((weights.get(2, 0.0) / 100, sum(v == 2 for v in seen), len(seen)))
     finally:
         stop.set()
@@ -150,7 +151,7 @@ def test_canaries_begin_and_end_under_load_without_a_failed_request(home: Any, g
             thread.join()
     assert not failures, failures[:3]
     for share, hits, all_of_them in shares:
-        assert all_of_them > 20
+        assert all_of_them > 60
         assert abs(hits - share * all_of_them) <= 4 * np.sqrt(all_of_them * share * (1 - share)) + 1e-9
     kit.until(lambda: sum(r.shadow for r in home.records()) == mirrored(gateway) > 0, "the mirror")
     records = home.records()
