@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import resource
 import signal
 import socket
 import subprocess
@@ -125,6 +126,24 @@ def test_a_killed_gateway_has_logged_all_that_it_answered(home: Any, gateway_of:
     logged = {f"{record.request_id}-{i}" for record in home.records() for i in range(record.rows)}
     assert len(answered) >= 600
     assert set(answered) <= logged
+
+
+def test_on_a_full_disk_nothing_is_answered_that_is_not_logged(home: Any, gateway_of: Any, kit: Any) -> None:
+    home.publish(1, home.compiled(1))
+    gateway = gateway_of()
+    answered = [gateway.predict().json()["predictions"][0]["id"]]
+    (segment,) = (home.path / "wal" / "gw-1").glob("*.wal")
+    full, unlimited = segment.stat().st_size + 10, resource.RLIM_INFINITY
+    resource.prlimit(gateway.process.pid, resource.RLIMIT_FSIZE, (full, unlimited))
+    for _ in range(3):
+        refused = gateway.predict()
+        assert refused.status_code == 503
+        assert refused.headers["retry-after"] == "1"
+        assert "prediction log cannot be written" in refused.json()["error"]
+        assert "disk space" in refused.json()["hint"]
+    resource.prlimit(gateway.process.pid, resource.RLIMIT_FSIZE, (unlimited, unlimited))
+    answered += [gateway.predict().json()["predictions"][0]["id"] for _ in range(2)]
+    assert [f"{record.request_id}-0" for record in home.records()] == answered
 
 
 def test_a_gateway_imports_nothing_of_the_control_plane() -> None:
