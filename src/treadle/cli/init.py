@@ -61,7 +61,7 @@ def init(
     said = [option for option, value in given.items() if value is not None]
     if data is None and said:
         raise InvalidInput(f"{said[0]} needs a table", hint="name its file with --data")
-    wishes = Wishes(target or "", time=time, key=key, task=task, name=name) if data is not None else None
+    wishes = Wishes(target, time=time, key=key, task=task, name=name) if data is not None else None
     project = create(
         Path(folder).expanduser(),
         data=None if data is None else Path(data).expanduser(),

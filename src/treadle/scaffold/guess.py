@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from treadle.domain.errors import InvalidInput
 from treadle.scaffold import when
 from treadle.scaffold.leakage import Suspect, suspects
-from treadle.scaffold.names import attribute_names, fresh, model_name, words
+from treadle.scaffold.names import LONGEST, attribute_names, fresh, model_name, words
 from treadle.scaffold.plan import Decision, LeftOut, ModelPlan, PlannedColumn, Role
 from treadle.scaffold.profile import NUMBERS, ColumnFacts, TableFacts
 from treadle.scaffold.recipes import Recipe
@@ -38,7 +38,7 @@ _DERIVED = {"hour": ("hour", "hr"), "weekday": ("weekday", "dow"), "month": ("mo
 class Wishes:
     """What the caller said instead of leaving it to be guessed."""
 
-    target: str
+    target: str | None
     time: str | None = None
     key: str | None = None
     name: str | None = None
@@ -100,6 +100,11 @@ def guess(table: TableFacts, wishes: Wishes) -> ModelPlan:
 
 
 def _roles(table: TableFacts, wishes: Wishes) -> tuple[Label, Time | None, ColumnFacts | None, str]:
+    if wishes.target is None:
+        columns = ", ".join(column.name for column in table.columns)
+        raise InvalidInput(
+            f"which column of {table.path.name} is to be predicted?", hint=f"name it with --target; there are {columns}"
+        )
     target = find_column(table, wishes.target, "--target")
     label = label_of(target, wishes.task)
     said = None if wishes.time is None else find_column(table, wishes.time, "--time")
@@ -261,13 +266,14 @@ def _columns(
 
 
 def _avoided(roles: _Roles) -> set[str]:
-    """Columns that would be taken for another one among outcomes, which are called key, time, label, observed_at."""
+    """Columns with a role whose names are too long to be written often, or taken among outcomes."""
     found = {"label": roles.label.target.facts.name}
     if roles.key is not None:
         found["key"] = roles.key.name
     if roles.time is not None and roles.time.own:
         found["time"] = roles.time.column.name
-    return {name for role, name in found.items() if name in {"key", "time", "label", "observed_at"} - {role}}
+    taken = {"key", "time", "label", "observed_at"}
+    return {name for role, name in found.items() if name in taken - {role} or len(name) > LONGEST}
 
 
 def _label_column(label: Label, attribute: str) -> PlannedColumn:
@@ -296,7 +302,8 @@ def _read_as_number(column: ColumnFacts) -> Recipe | None:
     if column.recipe is None:
         return None
     flags = column.recipe
-    return replace(flags, head=f"{flags.head}.cast(pl.Float64)", apply=lambda e: flags.apply(e).cast(pl.Float64))
+    head, tail = (flags.head, ".cast(pl.Float64)") if flags.entries else (f"{flags.head}.cast(pl.Float64)", "")
+    return replace(flags, head=head, tail=tail, apply=lambda e: flags.apply(e).cast(pl.Float64))
 
 
 def _decisions(roles: _Roles) -> tuple[Decision, ...]:

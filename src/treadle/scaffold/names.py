@@ -19,6 +19,12 @@ _TAKEN = frozenset({
 })  # fmt: skip
 """Names that a model file has of its own."""
 
+LONGEST = 40
+"""So many letters a made name may have."""
+
+WIDEST = 50
+"""So many letters a column's own name may have, to stand on a line with its type."""
+
 _SAME_IN_PLURAL = frozenset({"diabetes", "news", "series", "species"})
 
 
@@ -28,13 +34,14 @@ def attribute_names(columns: Sequence[str], *, avoid: Iterable[str] = ()) -> dic
     Others become small letters, digits and underscores, as do the columns to ``avoid``. All names differ.
     """
     avoided = set(avoid)
-    used = {name for name in columns if is_attribute(name)}
+    names = set(columns)
+    used = {name for name in names if is_attribute(name)}
     found: dict[str, str] = {}
     for position, column in enumerate(columns, start=1):
-        if is_attribute(column) and column not in avoided:
+        if is_attribute(column) and column not in avoided and not _repeated(column, names):
             found[column] = column
             continue
-        found[column] = fresh(f"{column}_" if is_attribute(column) else _attribute(column, position), used)
+        found[column] = fresh(_attribute(column, position, names), used)
         used.add(found[column])
     return found
 
@@ -43,6 +50,7 @@ def is_attribute(name: str) -> bool:
     """Whether a name can be an attribute of a row class as it is."""
     return (
         name.isidentifier()
+        and len(name) <= WIDEST
         and name not in _RESERVED
         and not name.startswith("_")
         and unicodedata.normalize("NFKC", name) == name
@@ -88,12 +96,20 @@ def words(name: str) -> list[str]:
     return [word for word in re.split(r"[^a-z0-9]+", parted.lower()) if word]
 
 
-def _attribute(column: str, position: int) -> str:
-    if column.isidentifier() and not column.startswith("_") and f"{column}_".isidentifier():
-        plain = unicodedata.normalize("NFKC", column)
-        if f"{plain}_" not in _RESERVED and plain in _RESERVED:
-            return f"{plain}_"
-    plain = re.sub(r"[^a-z0-9]+", "_", _ascii(column).lower()).strip("_")[:60].rstrip("_")
+def _repeated(column: str, names: Iterable[str]) -> str:
+    """The name that a column shares with one before it, as polars marks it; empty where it has its own."""
+    base, mark, number = column.rpartition("_duplicated_")
+    return base if mark and number.isdigit() and base in names else ""
+
+
+def _attribute(column: str, position: int, names: Iterable[str]) -> str:
+    base = _repeated(column, names) or column
+    plain = unicodedata.normalize("NFKC", base)
+    if len(plain) <= LONGEST and is_attribute(plain):
+        return plain if base != column else f"{plain}_"
+    if plain in _RESERVED:
+        return f"{plain}_"
+    plain = re.sub(r"[^a-z0-9]+", "_", _ascii(base).lower()).strip("_")[:LONGEST].rstrip("_")
     if not plain:
         return f"column_{position}"
     if plain[0].isdigit():

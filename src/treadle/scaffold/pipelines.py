@@ -82,7 +82,10 @@ def fit(plan: ModelPlan, variable: str) -> list[str]:
         f"@{variable}.train",
         "def fit(rows: pl.DataFrame, params: Params) -> Pipeline:",
         *docstring("The candidate that the params name, fitted on the columns listed above.", indent=4),
-        f'    return pipeline(params).fit(rows.select({chosen_columns(plan)}), rows["{attribute}"])',
+        *lines(
+            call("return pipeline(params).fit", f"rows.select({chosen_columns(plan)})", f'rows["{attribute}"]'),
+            indent=4,
+        ),
     ]
 
 

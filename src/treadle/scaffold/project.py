@@ -41,19 +41,11 @@ def create(folder: Path, *, data: Path | None = None, wishes: Wishes | None = No
     _check_folder(folder)
     if data is None:
         return _with_sample(folder, wishes or Wishes(sample.TARGET, name=sample.NAME), force)
-    if wishes is None or not wishes.target:
-        columns = ", ".join(column.name for column in profile_file(data).columns)
-        raise InvalidInput(
-            f"which column of {data.name} is to be predicted?", hint=f"name it with --target; there are {columns}"
-        )
-    plan = guess(profile_file(data), wishes)
+    plan = guess(profile_file(data), wishes or Wishes(None))
     place = _place(folder, data)
     copies = {place: data} if place is not None else {}
     path = data.resolve() if place is None else folder / place
-    if place is None and _below(folder, data) is not None:
-        relative = str(_below(folder, data))
-    else:
-        relative = str(path) if place is None else place
+    relative = place or str(_below(folder, data) or path)
     return _write(folder, plan, relative, copies, force, path)
 
 

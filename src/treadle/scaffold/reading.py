@@ -77,12 +77,13 @@ def read_table(path: Path) -> RawTable:
     if path.stat().st_size == 0:
         raise InvalidInput(f"data file {path.name} is empty", hint="give a file with a line of names and rows below")
     try:
-        table = _read_text(path) if kind == "csv" else _read_typed(path, kind)
+        frame, form = _read_text(path) if kind == "csv" else (_read_typed(path, kind), FileForm(kind))
     except (pl.exceptions.PolarsError, OSError, UnicodeError, ValueError) as error:
         raise InvalidInput(
             f"data file {path.name} cannot be read as {kind}: {_first_line(error)}",
             hint="see whether it is damaged or cut off, or of another kind than its ending says",
         ) from error
+    table = _settled(frame, form) if kind == "csv" else RawTable(frame, form)
     if not table.frame.width:
         raise InvalidInput(f"data file {path.name} has no columns", hint="give a file with a line of names")
     if not table.frame.height:
@@ -92,21 +93,21 @@ def read_table(path: Path) -> RawTable:
     return table
 
 
-def _read_typed(path: Path, kind: str) -> RawTable:
+def _read_typed(path: Path, kind: str) -> pl.DataFrame:
     if kind == "parquet":
-        return RawTable(pl.read_parquet(path), FileForm(kind))
+        return pl.read_parquet(path)
     if kind == "arrow":
-        return RawTable(pl.read_ipc(path), FileForm(kind))
+        return pl.read_ipc(path)
     with path.open("rb") as file:
         first = file.read(64).lstrip()
     if first[:1] == b"[":
         raise InvalidInput(
             f"data file {path.name} is one JSON list", hint="write JSON lines: one object a line, no list around them"
         )
-    return RawTable(pl.read_ndjson(path, infer_schema_length=None), FileForm(kind))
+    return pl.read_ndjson(path, infer_schema_length=None)
 
 
-def _read_text(path: Path) -> RawTable:
+def _read_text(path: Path) -> tuple[pl.DataFrame, FileForm]:
     data = path.read_bytes()
     encoding = _encoding(data, path.name)
     text = data[:SAMPLE_BYTES].decode("utf-8-sig" if encoding == "utf8" else encoding, errors="ignore")
@@ -121,7 +122,7 @@ def _read_text(path: Path) -> RawTable:
     form = FileForm("csv", encoding, separator)
     frame, form = _parse(data, form, path.name)
     _check_names(frame, path.name)
-    return _settled(frame, form)
+    return frame, form
 
 
 def raw_frame(source: Path | io.BytesIO, form: FileForm) -> pl.DataFrame:
@@ -228,8 +229,7 @@ def _settled(frame: pl.DataFrame, form: FileForm) -> RawTable:
     seen = Counter[str]()
     candidates = [*MISSING, *MISSING_AMONG_NUMBERS]
     for series in frame.iter_columns():
-        found = series.filter(series.is_in(candidates)).value_counts(name="n")
-        seen.update(dict(zip(found[series.name].to_list(), found["n"].to_list(), strict=True)))
+        seen.update(series.filter(series.is_in(candidates)).to_list())
     markers = [text for text in MISSING if text in seen]
     markers += [text for text in MISSING_AMONG_NUMBERS if text in seen and _numeric_but_for(frame, text, markers)]
     if markers:

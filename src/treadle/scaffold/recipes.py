@@ -19,8 +19,8 @@ class Recipe:
     """From the column of a file to values of ``kind`` (bool, int, float, str, datetime, date).
 
     ``head`` is the text with ``{}`` where the quoted name of the column goes. ``helper`` names the function of the
-    model file that it calls; ``entries`` are those of the dictionary that ends its arguments; ``aware`` marks times
-    that name their own zone.
+    model file that is called; ``entries`` are those of the dictionary by which it turns ``head`` into yes and no, and
+    ``tail`` stands behind that. ``aware`` marks times that name their own zone.
     """
 
     kind: str
@@ -28,6 +28,7 @@ class Recipe:
     apply: Callable[[pl.Expr], pl.Expr] = field(compare=False)
     helper: str | None = None
     entries: tuple[str, ...] = ()
+    tail: str = ""
     aware: bool = False
 
     def parts(self) -> tuple[str, str]:
@@ -58,7 +59,7 @@ def finite_or_missing(number: pl.Expr) -> pl.Expr:
 
 
 def written_number(strip: str, decimal: str) -> Recipe:
-    """Numbers written with units, groups of thousands or a decimal comma; ``strip`` is the pattern of what to drop."""
+    """Numbers with units, groups of thousands or a decimal comma; ``strip`` is the pattern of what to drop."""
 
     def apply(e: pl.Expr) -> pl.Expr:
         return e.str.replace_all(strip, "").str.replace(decimal, ".", literal=True).cast(pl.Float64)
@@ -67,14 +68,15 @@ def written_number(strip: str, decimal: str) -> Recipe:
     return Recipe("float", f'number({{}}, r"{strip}"{more})', apply, NUMBER)
 
 
-def flag(values: Mapping[str | int | float | bool, bool]) -> Recipe:
-    """Two sorts of values as true and false; any other value is an error."""
-    entries = [f"{quote(v) if isinstance(v, str) else repr(v)}: {true}" for v, true in values.items()]
+def flag(values: Mapping[str | int | float | bool, bool], typed: Recipe | None = None) -> Recipe:
+    """Two sorts of values, of a column as it is or by a recipe, as true and false; any other value is an error."""
+    entries = [f"{literal(value)}: {true}" for value, true in values.items()]
+    first = as_is("str") if typed is None else typed
 
     def apply(e: pl.Expr) -> pl.Expr:
-        return e.replace_strict(dict(values), return_dtype=pl.Boolean)
+        return first.apply(e).replace_strict(dict(values), return_dtype=pl.Boolean)
 
-    return Recipe("bool", "flag({})", apply, FLAG, tuple(entries))
+    return Recipe("bool", first.head, apply, FLAG, tuple(entries))
 
 
 def moment(pattern: str, *, aware: bool = False) -> Recipe:
@@ -103,6 +105,11 @@ def epoch(unit: str, *, text: bool) -> Recipe:
         return made.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
 
     return Recipe("datetime", code, apply, aware=True)
+
+
+def literal(value: object) -> str:
+    """A value as a Python literal, as ruff writes it."""
+    return quote(value) if isinstance(value, str) else repr(value).replace("e+", "e")
 
 
 def quote(text: str) -> str:

@@ -49,8 +49,9 @@ class Label:
 
 def find_column(table: TableFacts, name: str, option: str) -> ColumnFacts:
     """A column that an option names. Raises InvalidInput with those that it might have meant."""
-    found = table.column(name)
     names = [column.name for column in table.columns]
+    spaced = [n for n in names if n.strip() == name.strip()]
+    found = table.column(name if name in names or len(spaced) != 1 else spaced[0])
     if found is not None:
         return found
     folded = [n for n in names if n.casefold().strip() == name.casefold().strip()]
@@ -128,7 +129,8 @@ def _binary(column: ColumnFacts, reason: str) -> Label:
         positive, why = _written(column, max(column.counts, key=lambda v: float(str(v)))), "the larger one"
     values = {value: _written(column, value) == positive for value in column.counts}
     truth = pl.Series([values.get(v) for v in column.values.to_list()], dtype=pl.Boolean)
-    recipe = _flagged(column, values)
+    known = {value: true for value, true in values.items() if isinstance(value, str | int | float | bool)}
+    recipe = recipes.flag(known, column.recipe)
     return Label(
         Target(column, BINARY, _codes(truth.cast(pl.Float64))),
         "bool",
@@ -136,16 +138,6 @@ def _binary(column: ColumnFacts, reason: str) -> Label:
         f"{reason}; true means {positive}, {why}",
         positive=positive,
     )
-
-
-def _flagged(column: ColumnFacts, values: dict[object, bool]) -> Recipe:
-    """True and false by a recipe that ends in the two values: on the typed column, so that all spellings count."""
-    typed = column.recipe
-    if column.kind == "str" or typed is None or typed.head == "pl.col({})":
-        known = {value: true for value, true in values.items() if isinstance(value, str | int | float | bool)}
-        return recipes.flag(known)
-    true = next(value for value, positive in values.items() if positive)
-    return Recipe("bool", f"{typed.head} == {true!r}", lambda e: typed.apply(e).eq(true), typed.helper)
 
 
 def _multiclass(column: ColumnFacts, reason: str) -> Label:

@@ -11,7 +11,7 @@ from treadle.scaffold.names import class_name, variable_name
 from treadle.scaffold.plan import ModelPlan, PlannedColumn, Role
 from treadle.scaffold.profile import ColumnFacts
 from treadle.scaffold.reading import FileForm
-from treadle.scaffold.recipes import FINITE, FLAG, NUMBER, quote
+from treadle.scaffold.recipes import FINITE, FLAG, NUMBER, literal, quote
 from treadle.scaffold.when import tells_rows_apart
 
 PYTHON = ">=3.11"
@@ -127,11 +127,7 @@ def _about(column: PlannedColumn) -> str:
 
 
 def _literal(value: object) -> str:
-    if value == "ZONE":
-        return "ZONE"
-    if isinstance(value, str):
-        return quote(value)
-    return repr(value)
+    return "ZONE" if value == "ZONE" else literal(value)
 
 
 def _model(plan: ModelPlan, row: str, variable: str) -> list[str]:
@@ -209,10 +205,10 @@ def _time(plan: ModelPlan) -> list[str]:
     if time is None:
         return []
     if not time.own:
-        return [_local("year", time.column, "int"), *_part(plan), _STARTS[time.unit]]
-    found = [_local("at", time.column, "")]
+        return [*_whole("year", time.column), *_part(plan), _STARTS[time.unit]]
+    found = _local("at", time.column)
     if time.column.kind == "date":
-        found = [_local("at", time.column, "") + ".cast(pl.Datetime)"]
+        found.append("    at = at.cast(pl.Datetime)")
     if time.part is not None:
         found += [*_part(plan), "    at = at + pl.duration(hours=hour)"]
     return found
@@ -220,14 +216,18 @@ def _time(plan: ModelPlan) -> list[str]:
 
 def _part(plan: ModelPlan) -> list[str]:
     time = plan.time
-    return [] if time is None or time.part is None else [_local(time.unit, time.part, "int")]
+    return [] if time is None or time.part is None else _whole(time.unit, time.part)
 
 
-def _local(variable: str, column: ColumnFacts, kind: str) -> str:
-    """A line that holds a column's expression, as whole numbers where ``kind`` asks for them."""
+def _local(variable: str, column: ColumnFacts, cast: str = "") -> list[str]:
+    """A variable that holds a column's expression."""
     before, behind = ("pl.col(", ")") if column.recipe is None else column.recipe.parts()
-    whole = ".cast(pl.Int64)" if kind and column.kind != kind else ""
-    return f"    {variable} = {before}{quote(column.name)}{behind}{whole}"
+    return lines(Group(f"{variable} = {before}", (quote(column.name),), behind + cast), indent=4)
+
+
+def _whole(variable: str, column: ColumnFacts) -> list[str]:
+    """A variable that holds a column's expression, as whole numbers."""
+    return _local(variable, column, "" if column.kind == "int" else ".cast(pl.Int64)")
 
 
 def _selected(plan: ModelPlan) -> list[str | Group]:
@@ -243,13 +243,14 @@ def _selected(plan: ModelPlan) -> list[str | Group]:
             continue
         before, behind = column.recipe.parts()
         name = quote(column.name)
-        if column.name == column.attribute and before == "pl.col(":
+        if column.name == column.attribute and before == "pl.col(" and not column.recipe.helper:
             together.setdefault(behind, []).append(name)
+        elif column.recipe.entries:
+            meaning = Group("{", column.recipe.entries, "}")
+            found = (Group(before, (name,), behind), meaning)
+            single.append(Group(f"{column.attribute}=flag(", found, ")" + column.recipe.tail))
         elif (before, behind) == ("pl.col(", ")"):
             single.append(f"{column.attribute}={name}")
-        elif column.recipe.entries:
-            flags = Group("{", column.recipe.entries, "}")
-            single.append(Group(f"{column.attribute}={before}", (name, flags), behind))
         else:
             single.append(Group(f"{column.attribute}={before}", (name,), behind))
     grouped = [Group("pl.col(", tuple(names), behind) for behind, names in together.items()]
@@ -275,7 +276,7 @@ def _source(plan: ModelPlan, variable: str) -> list[str]:
         "    if window.start is not None:",
         *lines(call("found = found.filter", f"pl.col({at}) >= window.start"), indent=8),
         f"    known = pl.col({at}) + KNOWN_AFTER <= window.as_of",
-        *lines(call("return found.with_columns", f"{name}=pl.when(known).then({quote(name)})"), indent=4),
+        *lines(call("return found.with_columns", call(f"{name}=pl.when(known).then", quote(name))), indent=4),
     ]
 
 
@@ -315,7 +316,8 @@ def _ship(plan: ModelPlan, variable: str, row: str) -> list[str]:
             f"better ({gate.linear:.3g}): be sure that there is something to learn before you lower this."
         )
     best = {"binary": "auc", "multiclass": "log_loss", "regression": "mae"}[plan.label.task]
-    found = [f"{variable}.ship(", *remark(why, indent=4), f"    metrics.{gate.metric} {gate.op} {gate.value:g},"]
+    first = f"    metrics.{gate.metric} {gate.op} {literal(gate.value)},"
+    found = [f"{variable}.ship(", *remark(why, indent=4), first]
     sliced = [c for c in plan.features if c.rules.get("slice")]
     if sliced:
         name = f"metrics.{gate.metric}.worst({row}.{sliced[0].attribute})"
@@ -330,9 +332,9 @@ def _ship(plan: ModelPlan, variable: str, row: str) -> list[str]:
 
 
 _FLAG = [
-    "def flag(name: str, values: dict[str | int | float, bool]) -> pl.Expr:",
+    "def flag(values: pl.Expr, meaning: dict[str | int | float, bool]) -> pl.Expr:",
     '    """Yes and no by the values that mean them; any other value is an error."""',
-    "    return pl.col(name).replace_strict(values, return_dtype=pl.Boolean)",
+    "    return values.replace_strict(meaning, return_dtype=pl.Boolean)",
 ]
 _FINITE = [
     "def finite(name: str) -> pl.Expr:",
