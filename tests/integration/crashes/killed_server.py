@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import bisect
 import contextlib
+import importlib.util
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import socket
@@ -26,7 +28,7 @@ import polars as pl
 from treadle.app.platform import Platform, open_platform
 from treadle.app.settings import settings
 from treadle.domain import events as ev
-from treadle.domain.errors import InvalidInput, TreadleError, WorkerUnavailable
+from treadle.domain.errors import InvalidInput, WorkerUnavailable
 from treadle.sdk import Client
 from treadle.sdk.bundles import pack
 
@@ -444,4 +446,21 @@ def visits(folder: Path, days: int = 14) -> Story:
     return Story("visits", folder / "model.py", sent, since, since + timedelta(days=days), timedelta(hours=6))
 
 
-__all__ = ["KINDS", "Killing", "Life", "Remains", "Server", "Story", "TreadleError"]
+def flights(folder: Path, days: int = 4) -> Story:
+    """The first days of the flights example; without its gate on latency, which is measured and not computed."""
+    example = Path(__file__).parents[3] / "examples" / "flights"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "flights.parquet").symlink_to(example / "flights.parquet")
+    text = (example / "model.py").read_text()
+    (folder / "model.py").write_text(re.sub(r" *metrics\.latency.*\n", "", text))
+    located = importlib.util.spec_from_file_location("the_flights_example", folder / "model.py")
+    assert located is not None
+    assert located.loader is not None
+    module = importlib.util.module_from_spec(located)
+    located.loader.exec_module(module)
+    since = datetime(2013, 3, 1, tzinfo=UTC)
+    end = since + timedelta(days=days)
+    wanted = [column.name for column in module.flights.spec().features_in]
+    sent = module._scheduled().filter(pl.col("departs") >= since, pl.col("departs") < end)
+    sent = sent.select(*wanted, pl.col("departs").alias("__at")).sort("__at", "flight_id").collect()
+    return Story("flights", folder / "model.py", sent, since, end, timedelta(hours=6))

@@ -24,6 +24,7 @@ from killed_server import (
     Story,
     alive,
     descendants,
+    flights,
     lend_environments,
     remains,
     twice,
@@ -33,7 +34,6 @@ from killed_server import (
 pytestmark = pytest.mark.timeout(900)
 
 SEED = int(os.environ.get("TREADLE_SEED") or secrets.randbelow(10**6))
-LIVES, KILLS_A_LIFE = 2, 10
 
 
 @dataclass(frozen=True)
@@ -97,12 +97,28 @@ def must_be_equal(calm: Undisturbed, lived: Lived, left: Remains, killings: list
     assert len(lived.kills) == len(killings), told
 
 
-@pytest.mark.parametrize("number", range(LIVES))
-def test_a_life_with_kills_ends_like_one_without(calm: Undisturbed, tmp_path: Path, number: int) -> None:
-    seed = SEED + number
-    killings = calm.lived.killings(KILLS_A_LIFE, random.Random(seed))
-    lived, left = disturbed(calm, tmp_path / "home", killings, seed)
-    must_be_equal(calm, lived, left, killings, seed)
+@pytest.fixture(scope="module")
+def calm_flights(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
+    folder = tmp_path_factory.mktemp("flights")
+    found = undisturbed(flights(folder / "code"), folder)
+    assert found.remains.joined.height > 3000
+    return found
+
+
+def test_a_life_with_kills_ends_like_one_without(calm: Undisturbed, tmp_path: Path) -> None:
+    """Among ten others the supervisor dies: all ends with it, and the next ``treadle up`` goes on."""
+    chance = random.Random(SEED)
+    killings = [*calm.lived.killings(10, chance), *calm.lived.killings(1, chance, [SUPERVISOR])]
+    lived, left = disturbed(calm, tmp_path / "home", killings, SEED)
+    must_be_equal(calm, lived, left, killings, SEED)
+    assert SUPERVISOR in lived.kills
+    assert not (tmp_path / "home" / "server.json").exists()
+
+
+def test_flights_with_kills_end_like_those_without(calm_flights: Undisturbed, tmp_path: Path) -> None:
+    killings = calm_flights.lived.killings(10, random.Random(SEED))
+    lived, left = disturbed(calm_flights, tmp_path / "home", killings, SEED)
+    must_be_equal(calm_flights, lived, left, killings, SEED)
 
 
 @pytest.mark.soak
@@ -118,13 +134,6 @@ def test_a_great_many_kills(calm: Undisturbed, tmp_path: Path) -> None:
         must_be_equal(calm, lived, left, killings, seed)
         done += len(killings)
         print(f"{done} kills, last seed {seed}")
-
-
-def test_a_killed_supervisor_takes_all_with_it_and_the_next_one_goes_on(calm: Undisturbed, tmp_path: Path) -> None:
-    killings = calm.lived.killings(1, random.Random(SEED), [SUPERVISOR])
-    lived, left = disturbed(calm, tmp_path / "home", killings, SEED)
-    must_be_equal(calm, lived, left, killings, SEED)
-    assert not (tmp_path / "home" / "server.json").exists()
 
 
 @pytest.fixture
