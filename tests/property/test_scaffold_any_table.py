@@ -24,6 +24,7 @@ from treadle.scaffold.guess import Wishes
 from treadle.scaffold.profile import profile_file
 from treadle.scaffold.project import create
 from treadle.scaffold.recipes import quote
+from treadle.serve.schema import RowSchema
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LOADER = CodeLoader()
@@ -84,6 +85,7 @@ def check(content: bytes, which: int) -> None:
             return
         text = (folder / "made" / "model.py").read_text(encoding="utf-8")
         loaded = LOADER.load(uuid.uuid4().hex, folder / "made", "model.py")
+        assert RowSchema(loaded.spec).decode((folder / "made" / "rows.json").read_bytes()).rows
         assert loaded.spec.task == project.plan.label.task
         window = {"start": None, "until": NOW.isoformat(), "as_of": NOW.isoformat()}
         steps.run(StepKind.SOURCE, steps.Step(loaded, folder, window))

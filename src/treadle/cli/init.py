@@ -43,7 +43,7 @@ def init(
     force: Annotated[bool, typer.Option("--force", help="Overwrite files that exist.")] = False,
     json_: Json = False,
 ) -> None:
-    """Write a first project: model file, tests, Makefile, CI file.
+    """Write a first project: model file, tests, rows to ask with, Makefile, CI file.
 
     With --data the model file is made for that table: task, key and time are guessed, rules suggested, columns that
     know the answer left out, each with the reason. Without, it comes with a small table of its own.
@@ -108,6 +108,7 @@ def _next(project: Project) -> list[str]:
         "treadle run model.py --tune 12    # its candidates as a leaderboard",
         "treadle up                        # a server, in another terminal",
         "treadle apply model.py            # train, serve and watch it there",
+        f"treadle predict {project.plan.name} rows.json".ljust(34) + "# ask it",
     ]
     tested = project.plan.parts[2]
     if tested < 100:

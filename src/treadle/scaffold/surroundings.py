@@ -1,19 +1,24 @@
-"""The files around a model file: its test, Makefile, CI, README."""
+"""The files around a model file: its test, rows to ask with, Makefile, CI, README."""
 
 from __future__ import annotations
 
+import json
+from datetime import datetime
+
 from treadle.scaffold.layout import lines, prose
 from treadle.scaffold.names import variable_name
-from treadle.scaffold.plan import ModelPlan, Role
+from treadle.scaffold.plan import ModelPlan, PlannedColumn, Role
 
 SOME_ROWS = 500
+ASKED_ROWS = 2
 
 
 def files(plan: ModelPlan) -> dict[str, str]:
     """Texts by path: what may stay as it is where it exists."""
     return {
         "README.md": _readme(plan),
-        "Makefile": _MAKEFILE,
+        "rows.json": _rows(plan),
+        "Makefile": _makefile(plan),
         ".github/workflows/ci.yml": _CI,
         ".gitignore": _IGNORED,
     }
@@ -86,6 +91,26 @@ def _no_label_too_early(plan: ModelPlan, label: str) -> list[str]:
     ]
 
 
+def _rows(plan: ModelPlan) -> str:
+    """The table's last rows as requests; those with a time, where rows have one."""
+    asked = [column for column in plan.columns if column.role is not Role.LABEL]
+    known = range(plan.table.rows) if plan.time is None else plan.time.values.is_not_null().arg_true().to_list()
+    places = known[-ASKED_ROWS:]
+    return json.dumps([{c.attribute: _asked(plan, c, i) for c in asked} for i in places], indent=2) + "\n"
+
+
+def _asked(plan: ModelPlan, column: PlannedColumn, row: int) -> object:
+    moment = plan.time.values[row] if plan.time is not None else None
+    if column.role is Role.TIME:
+        return moment.isoformat() if isinstance(moment, datetime) else None
+    if column.asked and isinstance(moment, datetime):
+        told = {"hour": moment.hour, "weekday": moment.isoweekday(), "month": moment.month}
+        return told[column.asked]
+    facts = plan.table.column(column.name) if column.name is not None else None
+    value: object = None if facts is None else facts.values[row]
+    return float(value) if column.type == "float" and isinstance(value, int | float) else value
+
+
 def _readme(plan: ModelPlan) -> str:
     label = prose(plan.label.target.facts.name)
     return f"""# {plan.name}
@@ -99,6 +124,7 @@ make tune     # search its parameters; the candidates as a leaderboard
 make test     # test model.py
 make up       # start a server
 make apply    # let the server train, judge, serve and watch it
+make predict  # ask it about the rows in rows.json
 ```
 
 The commands need `treadle` on the path; `make install` puts it into `.venv`, and they find it there.
@@ -108,6 +134,16 @@ in which zone, when a label is known, which columns know the answer, what good e
 """
 
 
+def _makefile(plan: ModelPlan) -> str:
+    return (
+        _MAKEFILE
+        + f"""
+predict:  ## ask it about the rows in rows.json
+\ttreadle predict {plan.name} rows.json
+"""
+    )
+
+
 _MAKEFILE = """\
 # make help
 PYTHON ?= python3
@@ -115,7 +151,7 @@ TREADLE ?= treadle
 TRIALS ?= 12
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help install run tune test up apply
+.PHONY: help install run tune test up apply predict
 
 help:  ## say what there is
 \t@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\\t/' | expand -t 12

@@ -26,6 +26,7 @@ from treadle.runner import steps
 from treadle.runner.loading import LoadedModel
 from treadle.scaffold.guess import Wishes
 from treadle.scaffold.project import create
+from treadle.serve.schema import RowSchema
 
 SCIKIT = ("load_breast_cancer", "load_diabetes", "load_digits", "load_iris", "load_linnerud", "load_wine")
 
@@ -99,6 +100,7 @@ def test_table_becomes_a_model_that_learns(
 ) -> None:
     model = loaded(make(name, target, tmp_path))
     assert model.spec.gates
+    assert RowSchema(model.spec).decode((model.folder / "rows.json").read_bytes()).rows == 2
     rows = source_rows(model)
     try:
         parts = splits.split(model.spec, rows, datetime.now(UTC))

@@ -38,7 +38,7 @@ def test_a_project_for_a_table(
     made = create(tmp_path / "rides", data=write_table(RIDES, "rides.csv"), wishes=Wishes("cnt"))
     assert set(made.written) == {
         "rides.csv", "model.py", "tests/test_model.py", "README.md", "Makefile", ".github/workflows/ci.yml",
-        ".gitignore",
+        ".gitignore", "rows.json",
     }  # fmt: skip
     model = loaded(tmp_path / "rides")
     assert (model.spec.name, model.spec.row, model.spec.key, model.spec.time) == ("rides", "Ride", "id", "at")
