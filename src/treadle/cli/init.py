@@ -43,7 +43,7 @@ def init(
     force: Annotated[bool, typer.Option("--force", help="Overwrite files that exist.")] = False,
     json_: Json = False,
 ) -> None:
-    """Write a first project: model file, tests, rows to ask with, Makefile, CI file.
+    """Write a first project: model file, tests, Makefile, CI file.
 
     With --data the model file is made for that table: task, key and time are guessed, rules suggested, columns that
     know the answer left out, each with the reason. Without, it comes with a small table of its own.
