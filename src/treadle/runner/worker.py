@@ -32,6 +32,9 @@ from treadle.runner.tensors import pack_scores, unpack
 from treadle.spec.model_spec import ColumnSpec, ModelSpec
 from treadle.spec.times import parse_date, parse_datetime
 
+PARENT = "TREADLE_PARENT"
+"""The variable that names the process which started this one: it may be gone before this one has looked."""
+
 LOOK = 0.2
 """How often a worker looks whether it is to stop or its parent is gone, in seconds."""
 
@@ -135,7 +138,7 @@ class SocketServer:
         self._server = server
         self._stopping = threading.Event()
         self._open: set[threading.Thread] = set()
-        self._parent = os.getppid()
+        self._parent = int(os.environ.get(PARENT, os.getppid()))
 
     def stop(self) -> None:
         """Make :meth:`run` end: no new connections, and open ones until they are closed, or for a grace period."""
