@@ -16,7 +16,7 @@ from typing import Any
 import polars as pl
 
 from treadle.app.examples import example_file
-from treadle.app.replay import Sender, batches
+from treadle.app.replay import Sender, advanced, batches
 from treadle.app.report_plot import draw
 from treadle.app.report_text import plain
 from treadle.app.settings import Settings, settings
@@ -188,7 +188,7 @@ def _live(where: Settings, story: Story, began: float, *, plot: bool, told: Told
     told("applying", None, None, str(path))
     client.apply(pack(path), log=lambda line: told("applying", None, None, line))
     progress = _Progress(story, told)
-    progress.follow(client.advance(story.since))
+    progress.follow(advanced(client, story.since))
     _check_served(client, where, story.name)
     told("traffic", None, None, "reading the history")
     spec, rows = traffic(where, story)
@@ -196,13 +196,13 @@ def _live(where: Settings, story: Story, began: float, *, plot: bool, told: Told
     try:
         for batch in batches(spec, rows, story.since, story.until):
             if batch.at > progress.now:
-                progress.follow(client.advance(batch.at))
+                progress.follow(advanced(client, batch.at))
                 progress.now, progress.detail = batch.at, f"{sender.sent.rows:,} predictions"
             sender.send(batch)
             progress.show()
     finally:
         sender.close()
-    progress.follow(client.advance(story.until + SETTLING))
+    progress.follow(advanced(client, story.until + SETTLING))
     told("report", None, None, "scoring the first version on every row")
     found: Report = codec.from_plain(Report, client.report(story.name))
     (where.home / "report.json").write_text(json.dumps(codec.to_plain(found), indent=1))

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 import httpx
 import polars as pl
 
-from treadle.domain.errors import InvalidInput, TreadleError
+from treadle.domain.errors import InvalidInput, TreadleError, WorkerUnavailable
+from treadle.sdk import Client
 from treadle.spec.model_spec import ModelSpec
 
 CONNECTIONS = 2
 ROWS_A_REQUEST = 200
+PATIENCE = 60.0
+RETRY = 0.2
 
 
 @dataclass(frozen=True)
@@ -102,6 +107,31 @@ class Sender:
             self.sent.add(rows)
         else:
             self.sent.add(rows, f"{answer.status_code}: {answer.text[:300]}")
+
+
+def advanced(client: Client, to: datetime) -> Iterator[dict[str, Any]]:
+    """Move the clock as :meth:`Client.advance` does, and go on where the control process was started anew meanwhile.
+
+    Raises WorkerUnavailable where nothing answers for ``PATIENCE`` seconds.
+    """
+    lost: float | None = None
+    while True:
+        try:
+            for line in client.advance(to):
+                lost = None
+                yield line
+        except WorkerUnavailable:
+            lost = time.monotonic() if lost is None else lost
+            if time.monotonic() - lost > PATIENCE:
+                raise
+            yield {"waiting": "the server is starting again"}
+            time.sleep(RETRY)
+        except InvalidInput:
+            if lost is None or client.clock().now < to:
+                raise
+            return  # what broke off has arrived, and time went on
+        else:
+            return
 
 
 def hours_between(since: datetime, until: datetime) -> int:

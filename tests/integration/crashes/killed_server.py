@@ -26,9 +26,10 @@ import httpx
 import polars as pl
 
 from treadle.app.platform import Platform, open_platform
+from treadle.app.replay import advanced
 from treadle.app.settings import settings
 from treadle.domain import events as ev
-from treadle.domain.errors import InvalidInput, WorkerUnavailable
+from treadle.domain.errors import WorkerUnavailable
 from treadle.sdk import Client
 from treadle.sdk.bundles import pack
 
@@ -274,15 +275,8 @@ class Life:
                 return
 
     def _advance(self, to: datetime) -> None:
-        def move() -> None:
-            try:
-                for _ in self._client.advance(to):
-                    pass
-            except InvalidInput:
-                if self._client.clock().now < to:
-                    raise
-
-        self._patiently(move)
+        for line in advanced(self._client, to):
+            self.lived.again += "waiting" in line
 
     def _send(self, rows: list[dict[str, Any]]) -> None:
         body = json.dumps({"rows": rows}, default=lambda at: at.isoformat())
