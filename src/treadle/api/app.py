@@ -8,10 +8,14 @@ from typing import Any
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, FastAPI
 from starlette.responses import JSONResponse
+from starlette.types import ASGIApp
 
 from treadle.api import errors
 from treadle.api.guards import BodyLimit, HostGuard
 from treadle.api.history import History
+from treadle.api.mlflow.app import MlflowApp
+from treadle.api.mlflow.routes import all_routes
+from treadle.api.mlflow.services import TrackingServices
 from treadle.api.services import ControlServices
 from treadle.api.v1 import bundles, live, models, monitoring, rollouts, runs, status, views
 from treadle.api.v1.context import Services
@@ -40,6 +44,11 @@ def create_app(services: ControlServices) -> FastAPI:
     app.add_middleware(BodyLimit)
     app.add_middleware(HostGuard, hosts=services.hosts)
     return app
+
+
+def create_server(control: ASGIApp, services: ControlServices, tracking: TrackingServices) -> ASGIApp:
+    """The whole of what the control process serves: the tracking protocol, and behind it the control plane."""
+    return HostGuard(MlflowApp(tracking, all_routes(), control), services.hosts)
 
 
 @router.get("/health", response_model=wire.HealthAnswer, responses={503: {"model": wire.HealthAnswer}})

@@ -36,11 +36,13 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 def serve(where: Settings) -> None:
     """Serve the control plane of one home."""
-    from treadle.api.app import create_app
+    from treadle.api.app import create_app, create_server
     from treadle.ui.site import Site
 
-    application = create_app(control_services(where, SocketLoopClient(where.loop_socket)))
-    application.mount("/", Site())
+    services, tracking = control_services(where, SocketLoopClient(where.loop_socket))
+    control = create_app(services)
+    control.mount("/", Site())
+    application = create_server(control, services, tracking)
     config = uvicorn.Config(
         application,
         host=where.host,

@@ -9,6 +9,7 @@ from typing import Any
 
 import treadle
 from treadle.api.loop_deploy import LoopDeploy
+from treadle.api.mlflow.services import TrackingServices
 from treadle.api.services import ControlServices
 from treadle.app.clocks import clock_of
 from treadle.app.loop_client import SocketLoopClient
@@ -63,13 +64,13 @@ def open_ground(where: Settings, *, parallel: int = 2) -> Ground:
     return Ground(where, store, blobs, environments, code_trees, engine, clock_of(where.home))
 
 
-def control_services(where: Settings, loop: SocketLoopClient) -> ControlServices:
-    """What the control plane's routes need; nothing that computes."""
+def control_services(where: Settings, loop: SocketLoopClient) -> tuple[ControlServices, TrackingServices]:
+    """What the routes of the control plane and of the tracking protocol need; nothing that computes."""
     ground = open_ground(where, parallel=1)
     store = ground.store
     registry = RegistryService(store.versions, store.snapshots, store.runs, ground.blobs, ground.clock)
     plans = PlanService(store.models, ground.environments, ground.code_trees, ground.engine, ground.blobs, ground.clock)
-    return ControlServices(
+    control = ControlServices(
         models=store.models,
         runs=store.runs,
         versions=store.versions,
@@ -87,6 +88,7 @@ def control_services(where: Settings, loop: SocketLoopClient) -> ControlServices
         home=str(where.home),
         blobs=ground.blobs,
     )
+    return control, TrackingServices(clock=ground.clock, version=treadle.__version__)
 
 
 @dataclass(frozen=True)

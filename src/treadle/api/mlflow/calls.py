@@ -1,0 +1,179 @@
+"""What a route of the protocol gets, what it may answer, and how it is found."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+from urllib.parse import parse_qs, unquote
+
+import msgspec
+from starlette.types import Receive
+
+from treadle.api.mlflow.errors import ProtocolError
+from treadle.api.mlflow.services import TrackingServices
+
+S = TypeVar("S", bound=msgspec.Struct)
+API = ("/api", "/ajax-api")
+MAX_JSON = 32 * 1024 * 1024
+"""Bytes of a JSON body; artifacts are streamed and know no such limit."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request. ``path`` holds the values of the route's ``{name}`` parts, unquoted; ``headers`` are lower-case."""
+
+    services: TrackingServices
+    method: str
+    target: str
+    path: Mapping[str, str]
+    query_string: bytes
+    headers: Mapping[bytes, bytes]
+    receive: Receive
+
+    @property
+    def query(self) -> dict[str, list[str]]:
+        """The parameters of the address, each with all its values."""
+        return parse_qs(self.query_string.decode("latin-1"), keep_blank_values=True)
+
+    def stream(self) -> AsyncIterator[bytes]:
+        """The body in parts, as they arrive. Raises ProtocolError where the client goes away half-way."""
+        return _parts(self.receive)
+
+    async def body(self, limit: int = MAX_JSON) -> bytes:
+        """The whole body. Raises ProtocolError (413) for one of more than ``limit`` bytes."""
+        announced = self.headers.get(b"content-length", b"0")
+        if announced.isdigit() and int(announced) > limit:
+            raise too_long(limit)
+        parts, seen = [], 0
+        async for part in self.stream():
+            seen += len(part)
+            if seen > limit:
+                raise too_long(limit)
+            parts.append(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    async def json(self, kind: type[S]) -> S:
+        """The body as ``kind``; an empty one is ``{}``. Raises ProtocolError (400) that names the field."""
+        return decoded(await self.body(), kind)
+
+    def asked(self, kind: type[S]) -> S:
+        """The parameters of the address as ``kind``; lists may be repeated. Raises ProtocolError (400)."""
+        lists = {f.encode_name for f in msgspec.structs.fields(kind) if "list" in str(f.type)}
+        given = {key: values if key in lists else values[-1] for key, values in self.query.items()}
+        try:
+            return msgspec.convert(given, kind, strict=False)
+        except msgspec.ValidationError as error:
+            raise invalid(error) from error
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What goes back. ``body`` is whole, or an iterator whose parts are sent as they come."""
+
+    body: bytes | AsyncIterator[bytes] = b"{}"
+    status: int = 200
+    content_type: str = "application/json"
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+Handler = Callable[[Call], Awaitable[Answer]]
+_ENCODER = msgspec.json.Encoder()
+
+
+def answer(value: object = None, status: int = 200) -> Answer:
+    """A JSON answer; ``None`` is ``{}``."""
+    return Answer(b"{}" if value is None else _ENCODER.encode(value), status)
+
+
+def decoded(body: bytes, kind: type[S]) -> S:
+    """A JSON body as ``kind``, numbers in strings taken as numbers. Raises ProtocolError (400)."""
+    try:
+        return msgspec.json.decode(body or b"{}", type=kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise invalid(error) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ProtocolError("BAD_REQUEST", f"the body is not JSON: {error}") from error
+
+
+def invalid(error: Exception) -> ProtocolError:
+    """What msgspec found wrong with a request, as the protocol tells it."""
+    return ProtocolError("INVALID_PARAMETER_VALUE", f"Invalid value in the request: {error}")
+
+
+def too_long(limit: int) -> ProtocolError:
+    """The refusal of a body that is too long."""
+    return ProtocolError(
+        "INVALID_PARAMETER_VALUE", f"the request is longer than {limit:,} bytes; send it in parts", 413
+    )
+
+
+async def _parts(receive: Receive) -> AsyncIterator[bytes]:
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ProtocolError("BAD_REQUEST", "the client went away before its request was whole")
+        if message.get("body"):
+            yield message["body"]
+        more = message.get("more_body", False)
+
+
+@dataclass
+class Routes:
+    """Handlers by method and path.
+
+    A path is written as ``/api/2.0/mlflow/runs/{run_id}`` (and is served below ``/ajax-api`` as well); a part
+    ``{name:path}`` takes the rest with its slashes.
+    """
+
+    _fixed: dict[tuple[str, str], Handler] = field(default_factory=dict)
+    _patterns: list[tuple[str, re.Pattern[str], Handler]] = field(default_factory=list)
+
+    def add(self, method: str, path: str) -> Callable[[Handler], Handler]:
+        """Register a handler, as a decorator."""
+
+        def register(handler: Handler) -> Handler:
+            for base in API if path.startswith("/api/") else ("",):
+                full = base + path.removeprefix("/api") if base else path
+                if "{" in full:
+                    self._patterns.append((method, _pattern(full), handler))
+                else:
+                    self._fixed[method, full] = handler
+            return handler
+
+        return register
+
+    def include(self, other: Routes) -> None:
+        """Take over the routes of another module."""
+        self._fixed.update(other._fixed)
+        self._patterns.extend(other._patterns)
+
+    def find(self, method: str, path: str) -> tuple[Handler, Mapping[str, str]] | None:
+        """The handler of a request, and the values of its path's parts. ``path`` is still quoted."""
+        fixed = self._fixed.get((method, path))
+        if fixed is not None:
+            return fixed, {}
+        for known, pattern, handler in self._patterns:
+            match = pattern.fullmatch(path) if known == method else None
+            if match is not None:
+                return handler, {name: unquote(value) for name, value in match.groupdict().items()}
+        return None
+
+    def methods(self, path: str) -> list[str]:
+        """The methods that a path is served under; none where it is unknown."""
+        fixed = {method for method, known in self._fixed if known == path}
+        return sorted(fixed | {method for method, pattern, _ in self._patterns if pattern.fullmatch(path)})
+
+
+def _pattern(path: str) -> re.Pattern[str]:
+    parts = re.split(r"(\{[a-z_]+(?::path)?\})", path)
+    return re.compile("".join(_part(part) for part in parts))
+
+
+def _part(part: str) -> str:
+    if not part.startswith("{"):
+        return re.escape(part)
+    name, _, kind = part[1:-1].partition(":")
+    return f"(?P<{name}>.+)" if kind else f"(?P<{name}>[^/]+)"

@@ -1,0 +1,14 @@
+"""All routes of the protocol, one module a room."""
+
+from __future__ import annotations
+
+from treadle.api.mlflow import server
+from treadle.api.mlflow.calls import Routes
+
+
+def all_routes() -> Routes:
+    """Everything that is served."""
+    routes = Routes()
+    for room in (server,):
+        routes.include(room.routes)
+    return routes

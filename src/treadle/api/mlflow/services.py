@@ -1,0 +1,15 @@
+"""What the protocol's routes need. ``app/`` fills it in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from treadle.ports.clock import Clock
+
+
+@dataclass(frozen=True)
+class TrackingServices:
+    """Ports for the routes; each room of the protocol adds the one that it rests on."""
+
+    clock: Clock
+    version: str
