@@ -6,6 +6,8 @@ TreadleError
 │   ├── InvalidInput          a request, file or option is malformed
 │   ├── NotFound              what was named does not exist
 │   ├── Conflict              it exists already, or changed meanwhile
+│   │   └── ParamChanged      a run's param is set and cannot become another value
+│   ├── NotActive             it is deleted and must be restored first
 │   ├── DataRejected          data broke a declared rule or check
 │   └── EnvironmentFailed     a model's requirements cannot be locked or built
 ├── StepFailed                code of a model raised inside its step
@@ -66,6 +68,25 @@ class NotFound(UserError):
 
 class Conflict(UserError):
     """It exists already, or somebody changed it meanwhile."""
+
+
+class ParamChanged(Conflict):
+    """Params of a run are set once. ``changes`` names each that was to change, with its value and the refused one."""
+
+    def __init__(self, run: str, changes: tuple[tuple[str, str, str], ...]) -> None:
+        told = ", ".join(f"param {key!r} is {old!r} and cannot become {new!r}" for key, old, new in changes)
+        super().__init__(f"run {run}: {told}", hint="params are set once; start another run, or log a tag")
+        self.run = run
+        self.changes = changes
+
+
+class NotActive(UserError):
+    """It is deleted. ``kind`` (``run`` or ``experiment``) and ``identity`` say what."""
+
+    def __init__(self, kind: str, identity: str) -> None:
+        super().__init__(f"the {kind} {identity} is deleted", hint="restore it first")
+        self.kind = kind
+        self.identity = identity
 
 
 class DataRejected(UserError):
