@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from treadle.cli import init, local, models, observing
+from treadle.cli import init, local, models, observing, outcomes
 from treadle.domain.errors import StepFailed, TreadleError, UserError
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
@@ -93,6 +93,7 @@ for _command in (
     local.doctor,
 ):
     app.command(_command.__name__)(_command)
+app.add_typer(outcomes.app)
 
 
 def main() -> None:

@@ -92,7 +92,7 @@ def _finding(frame: pl.DataFrame, column: str, rule: str, broken: pl.Series) -> 
 class PushedOutcome:
     """One outcome given by a client: of a prediction (``prediction_id``), or of a row (``key``, ``time`` or both).
 
-    ``problem`` says why it cannot be taken.
+    ``dated`` tells whether the client said when it was observed; ``problem`` says why it cannot be taken.
     """
 
     prediction_id: str | None = None
@@ -100,6 +100,7 @@ class PushedOutcome:
     time: datetime | None = None
     label: Any = None
     observed_at: datetime | None = None
+    dated: bool = False
     problem: str = ""
 
 
@@ -126,7 +127,8 @@ def read_pushed(record: Mapping[str, Any], spec: ModelSpec, now: datetime) -> Pu
     label = as_declared(pl.Series("label", [record.get("label")], strict=False), column)[0]
     if label is None:
         return PushedOutcome(problem=f"label {record.get('label')!r} is no {column.type}")
-    observed_at = _time(record["observed_at"], None) if record.get("observed_at") is not None else now
+    dated = record.get("observed_at") is not None
+    observed_at = _time(record["observed_at"], None) if dated else now
     if observed_at is None:
         return PushedOutcome(problem=f"observed_at {record.get('observed_at')!r} is no ISO 8601 time with a zone")
     if observed_at > now:
@@ -134,7 +136,7 @@ def read_pushed(record: Mapping[str, Any], spec: ModelSpec, now: datetime) -> Pu
             problem=f"observed_at {observed_at.isoformat()} lies in the future; it is {now.isoformat()}"
         )
     text_id = None if prediction_id is None else str(prediction_id)
-    return PushedOutcome(text_id, None if key is None else str(key), time, label, observed_at)
+    return PushedOutcome(text_id, None if key is None else str(key), time, label, observed_at, dated)
 
 
 def _naming(spec: ModelSpec) -> str:

@@ -10,7 +10,7 @@ the outcome observed last among those known by then.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import polars as pl
 
@@ -57,14 +57,23 @@ def match(outcomes: pl.DataFrame, predictions: pl.DataFrame) -> tuple[pl.DataFra
     that have met none.
     """
     numbered = outcomes.with_row_index(ORDER)
-    wanted = [ORDER, "prediction_id", "part", "label", "observed_at"]
-    by_id = numbered.filter(pl.col("prediction_id").is_not_null()).join(
-        predictions.select("prediction_id", "part"), on="prediction_id"
-    )
-    by_row = [_newest(numbered, predictions, names).filter(pl.col(ALIKE) == 1) for names in BY_ROW]
-    met = pl.concat([found.select(wanted) for found in (by_id, *by_row)]).unique(ORDER, keep="first").sort(ORDER)
+    met = _met(numbered, predictions)
     waiting = numbered.join(met.select(ORDER), on=ORDER, how="anti", maintain_order="left")
-    return met.drop(ORDER), waiting.drop(ORDER)
+    return met.drop(ORDER, "at"), waiting.drop(ORDER)
+
+
+def after_horizon(outcomes: pl.DataFrame, predictions: pl.DataFrame, horizon: timedelta, now: datetime) -> pl.DataFrame:
+    """The outcomes that come now for a prediction whose horizon has passed already."""
+    numbered = outcomes.with_row_index(ORDER)
+    late = _met(numbered, predictions).filter(pl.col("at") + horizon < now)
+    return numbered.join(late.select(ORDER), on=ORDER, how="semi", maintain_order="left").drop(ORDER)
+
+
+def before_prediction(outcomes: pl.DataFrame, predictions: pl.DataFrame) -> pl.DataFrame:
+    """The outcomes of rows that were predicted only after the outcome had been observed."""
+    numbered = outcomes.with_row_index(ORDER)
+    orders = [_answered(numbered, predictions, names).select(ORDER) for names in BY_ROW]
+    return numbered.join(pl.concat(orders), on=ORDER, how="semi", maintain_order="left").drop(ORDER)
 
 
 def not_joined(met: pl.DataFrame, joined: pl.DataFrame) -> pl.DataFrame:
@@ -86,16 +95,30 @@ def _newest(numbered: pl.DataFrame, predictions: pl.DataFrame, names: Sequence[s
 
     ``ALIKE`` is how many predictions of that row the request had.
     """
-    said = numbered.filter(pl.col(name).is_not_null() == (name in names) for name in NAMED)
-    alike = pl.lit(1) if "key" in names else pl.len().over(*names, "request_id")
-    answered = predictions.select("prediction_id", "at", "part", *names, alike.alias(ALIKE))
     return (
-        said.drop("prediction_id")
-        .join(answered, on=names)
+        _answered(numbered, predictions, names)
         .filter(pl.col("at") <= pl.col("observed_at"))
         .sort("at", "prediction_id")
         .unique(ORDER, keep="last", maintain_order=True)
     )
+
+
+def _answered(numbered: pl.DataFrame, predictions: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
+    """The outcomes that name their row by exactly these columns, with every prediction of it."""
+    said = numbered.filter(pl.col(name).is_not_null() == (name in names) for name in NAMED)
+    alike = pl.lit(1) if "key" in names else pl.len().over(*names, "request_id")
+    answered = predictions.select("prediction_id", "at", "part", *names, alike.alias(ALIKE))
+    return said.drop("prediction_id").join(answered, on=names)
+
+
+def _met(numbered: pl.DataFrame, predictions: pl.DataFrame) -> pl.DataFrame:
+    """The numbered outcomes that have met their prediction, with when it was answered."""
+    wanted = [ORDER, "prediction_id", "part", "label", "observed_at", "at"]
+    by_id = numbered.filter(pl.col("prediction_id").is_not_null()).join(
+        predictions.select("prediction_id", "part", "at"), on="prediction_id"
+    )
+    by_row = [_newest(numbered, predictions, names).filter(pl.col(ALIKE) == 1) for names in BY_ROW]
+    return pl.concat([found.select(wanted) for found in (by_id, *by_row)]).unique(ORDER, keep="first").sort(ORDER)
 
 
 def known_by(joined: pl.LazyFrame, now: datetime) -> pl.LazyFrame:

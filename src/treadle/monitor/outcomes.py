@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import polars as pl
@@ -61,9 +61,9 @@ class OutcomesTaken:
 class PushAnswer:
     """What became of one pushed outcome.
 
-    ``status`` is ``joined``, ``waiting`` (its prediction is not known yet), ``revised`` (joined; an earlier outcome
-    stands in history), ``duplicate`` (no change), ``conflicting``, ``unknown`` (no such prediction) or ``invalid``:
-    the last three were not taken, and ``message`` says why.
+    ``status`` is ``joined``, ``late`` (joined, after the prediction's horizon), ``waiting`` (its prediction is not
+    known yet), ``revised`` (joined; an earlier outcome stands in history), ``duplicate`` (no change), ``conflicting``,
+    ``unknown`` (no such prediction) or ``invalid``: the last three were not taken, and ``message`` says why.
     """
 
     status: str
@@ -149,10 +149,10 @@ class OutcomeTaker:
             )
             self._keep(spec, fresh, now)
             _, waiting = self._join(spec, pl.concat([known, fresh]), now)
-        still = _said(waiting)
+            told = _Told.of(spec, fresh, waiting, self._predictions(spec, _reach(spec, fresh, now)), now)
         revised = _names(known)
         return [
-            answer if answer is not None else _taken(one, still, revised)
+            answer if answer is not None else told.of_taken(one, revised)
             for one, answer in zip(pushed, answers, strict=True)
         ]
 
@@ -249,6 +249,7 @@ Said = tuple[str | None, str | None, datetime | None, datetime | None]
 def _judge(pushed: Sequence[PushedOutcome], ids: set[str], known: dict[Said, Any]) -> list[PushAnswer | None]:
     """An answer for each outcome that is not taken; None for the good ones."""
     labels = dict(known)
+    newest = _newest_labels(known)
     answers: list[PushAnswer | None] = []
     for one in pushed:
         said = _said_by(one)
@@ -256,7 +257,9 @@ def _judge(pushed: Sequence[PushedOutcome], ids: set[str], known: dict[Said, Any
             answers.append(PushAnswer("invalid", one.problem))
         elif one.prediction_id is not None and one.prediction_id not in ids:
             answers.append(PushAnswer("unknown", f"no prediction {one.prediction_id!r} was answered, or too long ago"))
-        elif said in labels and labels[said] == one.label:
+        elif (said in labels and labels[said] == one.label) or (
+            not one.dated and newest.get(said[:-1], _NOTHING) == one.label
+        ):
             answers.append(PushAnswer("duplicate", "known already"))
         elif said in labels:
             message = f"label {labels[said]!r} is known for the same time; a revision has a later observed_at"
@@ -267,17 +270,58 @@ def _judge(pushed: Sequence[PushedOutcome], ids: set[str], known: dict[Said, Any
     return answers
 
 
+_NOTHING = object()
+
+
+def _newest_labels(known: Mapping[Said, Any]) -> dict[tuple[Any, ...], Any]:
+    """The label observed last, by what names the prediction."""
+    dated = [(said, label) for said, label in known.items() if said[-1] is not None]
+    return {said[:-1]: label for said, label in sorted(dated, key=lambda one: one[0][-1] or _NEVER)}
+
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
+
 def _said_by(one: PushedOutcome) -> Said:
     return (one.prediction_id, one.key, one.time, one.observed_at)
 
 
-def _taken(one: PushedOutcome, still: set[Said], revised: set[tuple[Any, ...]]) -> PushAnswer:
-    if _said_by(one) in still:
+@dataclass(frozen=True)
+class _Told:
+    """What there is to say of outcomes that were taken: which of them wait, and why, and which came late."""
+
+    horizon: timedelta | None
+    waiting: set[Said]
+    early: set[Said]
+    ambiguous: set[Said]
+    late: set[Said]
+
+    @staticmethod
+    def of(
+        spec: ModelSpec, fresh: pl.DataFrame, waiting: pl.DataFrame, predictions: pl.DataFrame, now: datetime
+    ) -> _Told:
+        late = set() if spec.horizon is None else _said(joins.after_horizon(fresh, predictions, spec.horizon, now))
+        early = _said(joins.before_prediction(fresh, predictions))
+        return _Told(spec.horizon, _said(waiting), early, _said(joins.ambiguous(fresh, predictions)), late)
+
+    def of_taken(self, one: PushedOutcome, revised: set[tuple[Any, ...]]) -> PushAnswer:
+        said = _said_by(one)
+        if said in self.waiting:
+            return PushAnswer("waiting", self._why_waiting(one))
+        if said[:-1] in revised:
+            return PushAnswer("revised", "an earlier outcome stays in history")
+        if said in self.late:
+            span = str(self.horizon).removesuffix(", 0:00:00")
+            return PushAnswer("late", f"came after the horizon of {span}: counts from now on, past measurements stand")
+        return PushAnswer("joined")
+
+    def _why_waiting(self, one: PushedOutcome) -> str:
         named = "key" if one.key is not None else "time"
-        return PushAnswer("waiting", f"no prediction of this {named} is known yet")
-    if _said_by(one)[:-1] in revised:
-        return PushAnswer("revised", "an earlier outcome stays in history")
-    return PushAnswer("joined")
+        if _said_by(one) in self.ambiguous:
+            return "several predictions of one request have this time; send their prediction_id"
+        if _said_by(one) in self.early:
+            return f"the prediction of this {named} was answered only after observed_at"
+        return f"no prediction of this {named} is known yet"
 
 
 def _latest(known: pl.DataFrame) -> dict[Said, Any]:

@@ -142,8 +142,8 @@ class Asked:
 
 @dataclass(frozen=True)
 class OutcomeAnswer:
-    """What became of the outcome at ``index``: ``joined``, ``waiting``, ``revised`` and ``duplicate`` ones were taken,
-    ``conflicting``, ``unknown`` and ``invalid`` ones not, and ``message`` says why."""
+    """What became of the outcome at ``index``: ``joined``, ``late``, ``waiting``, ``revised`` and ``duplicate`` ones
+    were taken, ``conflicting``, ``unknown`` and ``invalid`` ones not, and ``message`` says why."""
 
     index: int
     status: str

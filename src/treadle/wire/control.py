@@ -17,7 +17,7 @@ from treadle.wire.records import Answer, AppliedModel, Deployment, Evaluation, I
 MAX_FILES = 200
 MAX_CODE_BYTES = 5_000_000
 MAX_OUTCOMES = 100_000
-TAKEN = frozenset({"joined", "waiting", "revised", "duplicate"})
+TAKEN = frozenset({"joined", "late", "waiting", "revised", "duplicate"})
 
 T = TypeVar("T")
 

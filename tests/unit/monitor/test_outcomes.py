@@ -184,6 +184,47 @@ def test_pushed_outcomes_are_answered_one_by_one(world):
     assert world.joined.rows().height == 3
 
 
+def test_a_pushed_outcome_after_the_horizon_is_late_and_counts(world):
+    world.log.answer([{"key": k, "at": START, "score": 0.9, "prediction_id": f"id-{k}"} for k in "ab"])
+    seen = (START + HOUR).isoformat()
+    service = world.at(START + DAY).service()
+    (soon,) = service.push_outcomes(world.applied, [{"prediction_id": "id-a", "label": True, "observed_at": seen}])
+    assert soon.status == "joined"
+    late = [{"prediction_id": "id-b", "label": True}, {"prediction_id": "id-a", "label": False}]
+    answers = world.at(START + 3 * DAY).service().push_outcomes(world.applied, late)
+    assert [a.status for a in answers] == ["late", "revised"]
+    assert "horizon of 2 days" in answers[0].message
+    assert world.joined.rows().height == 3
+
+
+def test_the_same_outcomes_again_without_a_time_are_duplicates(world):
+    world.log.answer([{"key": "a", "at": START, "score": 0.9, "prediction_id": "id-a"}])
+    told = [{"prediction_id": "id-a", "label": True}, {"key": "a", "label": True}, {"key": "z", "label": False}]
+    service = world.at(START + HOUR).service()
+    assert [a.status for a in service.push_outcomes(world.applied, told)] == ["joined", "joined", "waiting"]
+    again = world.at(START + 2 * HOUR).service().push_outcomes(world.applied, told)
+    assert [a.status for a in again] == ["duplicate"] * 3
+    changed = world.at(START + 3 * HOUR).service().push_outcomes(world.applied, [{**told[0], "label": False}])
+    back = world.at(START + 4 * HOUR).service().push_outcomes(world.applied, told[:1])
+    assert [a.status for a in (*changed, *back)] == ["revised", "revised"]
+
+
+def test_an_outcome_that_waits_says_what_for(world):
+    world.log.answer([{"key": "a", "at": START + 2 * HOUR, "score": 0.9}])
+    seen = (START + HOUR).isoformat()
+    records = [{"key": key, "label": True, "observed_at": seen} for key in "az"]
+    answers = world.at(START + DAY).service().push_outcomes(world.applied, records)
+    assert [a.status for a in answers] == ["waiting", "waiting"]
+    assert "only after observed_at" in answers[0].message
+    assert "no prediction of this key" in answers[1].message
+    model = keyless(world)
+    answer_hours(world, 5, 5, request="both")
+    told = {"time": (START + 5 * HOUR).isoformat(), "label": True}
+    (answer,) = world.at(START + DAY).service().push_outcomes(model, [told])
+    assert answer.status == "waiting"
+    assert "send their prediction_id" in answer.message
+
+
 def keyless(world, **changes):
     spec = replace(ModelSpec.from_json(world.applied.spec_json), key=None, worth=None, **changes)
     world.versions.kept[1] = replace(world.versions.kept[1], spec_json=spec.to_json())
