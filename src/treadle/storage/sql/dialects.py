@@ -1,6 +1,6 @@
 """Everything that differs between database systems, in one place: engines, transactions, conflicts, durability.
 
-The rest of the store is portable SQLAlchemy Core; so far there is SQLite.
+The rest of the store is portable SQLAlchemy Core. There are SQLite and Postgres (with psycopg 3).
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Insert, Table, create_engine, event, make_url
-from sqlalchemy.dialects import sqlite
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy import URL, Connection, Dialect, Engine, Table, create_engine, event, make_url
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from treadle.domain.errors import InvalidInput
 
@@ -21,9 +21,14 @@ WRITES = "treadle_writes"
 
 BUSY_SECONDS = 30.0
 
+MIGRATING = 0x74726561
+"""The key of the lock that the one who migrates a Postgres database holds."""
+
+Insert = sqlite.Insert | postgresql.Insert
+
 
 def open_engine(url: str) -> Engine:
-    """An engine for ``sqlite:///<path>``.
+    """An engine for ``sqlite:///<path>`` or ``postgresql://<user>@<host>/<database>``.
 
     SQLite runs in WAL mode with ``synchronous=NORMAL``: what is committed outlives a killed process, and after a loss
     of power the database is whole, though the last moments may be missing. Transactions that write begin IMMEDIATE,
@@ -33,8 +38,13 @@ def open_engine(url: str) -> Engine:
         parsed = make_url(url)
     except ArgumentError as error:
         raise InvalidInput(f"{url!r} is not a database URL", hint="write sqlite:///path/to/treadle.db") from error
+    if parsed.drivername in ("postgresql", "postgres", "postgresql+psycopg"):
+        return _open_postgres(parsed)
     if parsed.drivername != "sqlite":
-        raise InvalidInput(f"this release cannot use a {parsed.drivername} database", hint="use sqlite:///path/to/file")
+        raise InvalidInput(
+            f"this release cannot use a {parsed.drivername} database",
+            hint="use sqlite:///path/to/file or postgresql://user@host/database",
+        )
     if not parsed.database or parsed.database == ":memory:":
         raise InvalidInput(
             "a SQLite database in memory cannot be shared by processes",
@@ -47,20 +57,60 @@ def open_engine(url: str) -> Engine:
     return engine
 
 
-def insert_new(table: Table, *columns: str) -> Insert:
+def _open_postgres(url: URL) -> Engine:
+    try:
+        engine = create_engine(url.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+    except ImportError as error:
+        raise InvalidInput(
+            "a Postgres database needs the package psycopg", hint="pip install 'treadle[postgres]'"
+        ) from error
+    event.listen(engine, "begin", _begin_postgres)
+    return engine
+
+
+def insert(dialect: str, table: Table) -> Insert:
+    """An INSERT that may say what is to be done about rows that are there already."""
+    return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
+
+
+def insert_new(dialect: str, table: Table, *columns: str) -> Insert:
     """An INSERT that leaves the row alone which already has the same values in ``columns``."""
-    return sqlite.insert(table).on_conflict_do_nothing(index_elements=list(columns))
+    return insert(dialect, table).on_conflict_do_nothing(index_elements=list(columns))
 
 
-def insert_or_set(table: Table, *columns: str, values: dict[str, Any]) -> Insert:
+def insert_or_set(dialect: str, table: Table, *columns: str, values: dict[str, Any]) -> Insert:
     """An INSERT of ``values`` that updates the row which already has the same values in ``columns``."""
     rest = {name: value for name, value in values.items() if name not in columns}
-    return sqlite.insert(table).values(**values).on_conflict_do_update(index_elements=list(columns), set_=rest)
+    return insert(dialect, table).values(**values).on_conflict_do_update(index_elements=list(columns), set_=rest)
 
 
 def make_durable(connection: Connection) -> None:
-    """Bring everything committed so far to the disk itself: a checkpoint begins with that."""
-    connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)").all()
+    """Bring everything committed so far to the disk itself: a checkpoint begins with that. Postgres commits so."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)").all()
+
+
+def lock_schema(connection: Connection) -> None:
+    """Let one transaction at a time migrate. SQLite's writers are alone anyhow."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({MIGRATING})")
+
+
+def positional(engine: Engine) -> Dialect:
+    """The engine's dialect, compiling statements whose values are given by position."""
+    if engine.dialect.name == "postgresql":
+        from sqlalchemy.dialects.postgresql import psycopg
+
+        by_position: Any = psycopg.dialect
+        dialect: Dialect = by_position(paramstyle="format")
+        return dialect
+    return engine.dialect
+
+
+def is_deadlock(error: BaseException) -> bool:
+    """Whether the database ended the transaction because it and another waited for, or overtook, each other."""
+    origin = error.orig if isinstance(error, DBAPIError) else error
+    return getattr(origin, "sqlstate", None) in ("40P01", "40001")
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _: object) -> None:
@@ -83,3 +133,8 @@ def _prepare_sqlite(connection: sqlite3.Connection, _: object) -> None:
 def _begin_sqlite(connection: Connection) -> None:
     writes = connection.get_execution_options().get(WRITES, False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _begin_postgres(connection: Connection) -> None:
+    if not connection.get_execution_options().get(WRITES, False):
+        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")

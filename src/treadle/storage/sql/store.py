@@ -23,6 +23,7 @@ from treadle.storage.sql.runs import SqlRuns
 from treadle.storage.sql.snapshots import SqlSnapshots
 from treadle.storage.sql.step_cache import SqlStepCache
 from treadle.storage.sql.versions import SqlVersions
+from treadle.storage.sql.writer import Writer
 
 
 class SqlStore:
@@ -49,7 +50,9 @@ class SqlStore:
         self.measurements: Measurements = SqlMeasurements(self._database)
         self.register: Register = SqlRegister(self._database)
         self.manifest = Manifest(self._database)
+        self.writer = Writer(self._database)
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Write what is queued, then let go of the database."""
+        self.writer.close()
         self._database.close()

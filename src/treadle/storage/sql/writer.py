@@ -1,0 +1,143 @@
+"""One thread that writes: what waits is committed together, so that many small changes cost few commits."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection
+
+from treadle.domain.errors import TreadleError
+from treadle.storage.sql import dialects
+from treadle.storage.sql.database import Database
+from treadle.storage.sql.prepared import Cursor
+
+T = TypeVar("T")
+logger = logging.getLogger("treadle.storage.writer")
+
+TOGETHER = 256
+"""The most changes in one transaction."""
+
+
+@dataclass(frozen=True)
+class WriteConnection:
+    """What a change works with: SQLAlchemy's connection, and a driver's cursor in the same transaction."""
+
+    core: Connection
+    cursor: Cursor
+
+
+@dataclass(frozen=True)
+class _Job:
+    work: Callable[[WriteConnection], Any]
+    future: Future[Any]
+
+
+class Writer:
+    """Runs changes one after the other on its own thread and connection.
+
+    Each change is in a savepoint: one that raises leaves nothing behind and does not touch the others. Futures are
+    done once the transaction is committed. A change must have no effect but on the database: where the database ends
+    a transaction to break a deadlock, its changes are run again.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._closed = False
+
+    def submit(self, work: Callable[[WriteConnection], T]) -> Future[T]:
+        """Queue a change. Raises TreadleError after the writer was closed."""
+        future: Future[T] = Future()
+        with self._lock:
+            if self._closed:
+                raise TreadleError("the store is closed", hint="open it again")
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="treadle-writer", daemon=True)
+                self._thread.start()
+            self._jobs.put(_Job(work, future))
+        return future
+
+    def close(self) -> None:
+        """Write what is queued, then end the thread."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            thread = self._thread
+            self._jobs.put(None)
+        if thread is not None and thread is not threading.current_thread():
+            thread.join()
+
+    def _run(self) -> None:
+        going = True
+        while going:
+            jobs: list[_Job] = []
+            job = self._jobs.get()
+            while job is not None:
+                if job.future.set_running_or_notify_cancel():
+                    jobs.append(job)
+                if len(jobs) == TOGETHER:
+                    break
+                try:
+                    job = self._jobs.get_nowait()
+                except queue.Empty:
+                    break
+            going = job is not None
+            if jobs:
+                self._commit(jobs)
+
+    def _commit(self, jobs: list[_Job]) -> None:
+        try:
+            outcomes = self._attempt(jobs)
+        except BaseException as error:  # noqa: BLE001  the thread goes on; whoever waits is told
+            _fail(jobs, error)
+            return
+        for job, (result, refusal) in zip(jobs, outcomes, strict=True):
+            if refusal is None:
+                job.future.set_result(result)
+            else:
+                job.future.set_exception(refusal)
+
+    def _attempt(self, jobs: list[_Job]) -> list[tuple[Any, BaseException | None]]:
+        for last in (False, False, True):
+            try:
+                with self._database.write() as core:
+                    cursor = Cursor(core)
+                    try:
+                        connection = WriteConnection(core, cursor)
+                        return [self._one(job, connection) for job in jobs]
+                    finally:
+                        cursor.close()
+            except Exception as error:
+                if last or not dialects.is_deadlock(error):
+                    raise
+        raise AssertionError
+
+    def _one(self, job: _Job, connection: WriteConnection) -> tuple[Any, BaseException | None]:
+        connection.cursor.command("SAVEPOINT change")
+        try:
+            with self._database.explained():
+                result = job.work(connection)
+        except Exception as error:
+            if dialects.is_deadlock(error):
+                raise
+            connection.cursor.command("ROLLBACK TO SAVEPOINT change")
+            connection.cursor.command("RELEASE SAVEPOINT change")
+            return None, error
+        connection.cursor.command("RELEASE SAVEPOINT change")
+        return result, None
+
+
+def _fail(jobs: list[_Job], error: BaseException) -> None:
+    if not isinstance(error, TreadleError):
+        logger.error("a transaction of %d changes failed", len(jobs), exc_info=error)
+    for job in jobs:
+        job.future.set_exception(error)
