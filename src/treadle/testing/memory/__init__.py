@@ -15,6 +15,7 @@ from treadle.testing.memory.serving import (
     TrustingCompiler,
 )
 from treadle.testing.memory.store import MemoryStore
+from treadle.testing.memory.tracking import MemoryTracking
 from treadle.testing.memory.versions import MemoryVersions
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "MemorySnapshots",
     "MemoryStepCache",
     "MemoryStore",
+    "MemoryTracking",
     "MemoryVersions",
     "TrustingCompiler",
 ]
