@@ -9,6 +9,7 @@ from typing import Any
 
 import treadle
 from treadle.api.loop_deploy import LoopDeploy
+from treadle.api.mlflow.run_files import RunFiles, TrainingRuns
 from treadle.api.mlflow.services import TrackingServices
 from treadle.api.services import ControlServices
 from treadle.app.clocks import clock_of
@@ -22,6 +23,7 @@ from treadle.engines.local.environments import UvEnvironments
 from treadle.loop.plan import PlanService
 from treadle.ports.clock import Clock
 from treadle.registry.service import RegistryService
+from treadle.storage.artifacts.local_artifacts import LocalArtifacts
 from treadle.storage.blobs.obstore_blobs import ObstoreBlobs
 from treadle.storage.sql.store import SqlStore
 
@@ -88,7 +90,9 @@ def control_services(where: Settings, loop: SocketLoopClient) -> tuple[ControlSe
         home=str(where.home),
         blobs=ground.blobs,
     )
-    return control, TrackingServices(clock=ground.clock, version=treadle.__version__)
+    own = TrainingRuns(store.runs)
+    files = RunFiles(LocalArtifacts(where.home / "artifacts"), ground.blobs, own)
+    return control, TrackingServices(clock=ground.clock, version=treadle.__version__, run_files=files, locations=own)
 
 
 @dataclass(frozen=True)

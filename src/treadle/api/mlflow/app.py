@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from contextlib import aclosing
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -59,8 +59,9 @@ class MlflowApp:
             raise ProtocolError("ENDPOINT_NOT_FOUND", f"this server has no {method} {path}")
         handler, values = found
         headers = dict(scope["headers"])
+        scheme = scope.get("scheme", "http")
         return await handler(
-            Call(self._services, scope["method"], path, values, scope["query_string"], headers, receive)
+            Call(self._services, scope["method"], path, values, scope["query_string"], headers, receive, scheme)
         )
 
 
@@ -73,11 +74,8 @@ async def _send(answer: Answer, method: str, send: Send) -> None:
     if isinstance(answer.body, bytes):
         await send({"type": "http.response.body", "body": b"" if method == "HEAD" else answer.body})
         return
-    async for part in _nothing() if method == "HEAD" else answer.body:
-        await send({"type": "http.response.body", "body": part, "more_body": True})
+    async with aclosing(answer.body) as parts:
+        if method != "HEAD":
+            async for part in parts:
+                await send({"type": "http.response.body", "body": part, "more_body": True})
     await send({"type": "http.response.body", "body": b""})
-
-
-async def _nothing() -> AsyncIterator[bytes]:
-    return
-    yield b""

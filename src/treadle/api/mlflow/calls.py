@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 from urllib.parse import parse_qs, unquote
@@ -22,7 +22,8 @@ MAX_JSON = 32 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Call:
-    """One request. ``path`` holds the values of the route's ``{name}`` parts, unquoted; ``headers`` are lower-case."""
+    """One request. ``path`` holds the values of the route's ``{name}`` parts, unquoted; ``headers`` are lower-case;
+    ``scheme`` is http or https."""
 
     services: TrackingServices
     method: str
@@ -31,6 +32,12 @@ class Call:
     query_string: bytes
     headers: Mapping[bytes, bytes]
     receive: Receive
+    scheme: str = "http"
+
+    @property
+    def server(self) -> str:
+        """The address of this server as the client names it."""
+        return f"{self.scheme}://{self.headers.get(b'host', b'').decode('latin-1')}"
 
     @property
     def query(self) -> dict[str, list[str]]:
@@ -70,9 +77,9 @@ class Call:
 
 @dataclass(frozen=True)
 class Answer:
-    """What goes back. ``body`` is whole, or an iterator whose parts are sent as they come."""
+    """What goes back. ``body`` is whole, or a generator whose parts are sent as they come; it is closed at the end."""
 
-    body: bytes | AsyncIterator[bytes] = b"{}"
+    body: bytes | AsyncGenerator[bytes, None] = b"{}"
     status: int = 200
     content_type: str = "application/json"
     headers: tuple[tuple[str, str], ...] = ()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from treadle.api.mlflow import server
+from treadle.api.mlflow import artifacts, multipart, server
 from treadle.api.mlflow.calls import Routes
 
 
 def all_routes() -> Routes:
     """Everything that is served."""
     routes = Routes()
-    for room in (server,):
+    for room in (artifacts, multipart, server):
         routes.include(room.routes)
     return routes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from treadle.api.mlflow.run_files import Locations, RunFiles
 from treadle.ports.clock import Clock
 
 
@@ -13,3 +14,5 @@ class TrackingServices:
 
     clock: Clock
     version: str
+    run_files: RunFiles
+    locations: Locations

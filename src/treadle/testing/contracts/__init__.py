@@ -16,9 +16,20 @@ except ImportError as error:
         "the contract suites in treadle.testing.contracts need pytest", hint="pip install pytest"
     ) from error
 
-for _module in ("blobs", "deployments", "events", "measurements", "predictions", "records", "runs", "versions"):
+for _module in (
+    "artifacts",
+    "blobs",
+    "deployments",
+    "events",
+    "measurements",
+    "predictions",
+    "records",
+    "runs",
+    "versions",
+):
     pytest.register_assert_rewrite(f"treadle.testing.contracts.{_module}")
 
+from treadle.testing.contracts.artifacts import ArtifactsContract  # noqa: E402
 from treadle.testing.contracts.base import StoreContract, StoreUnderTest, together  # noqa: E402
 from treadle.testing.contracts.blobs import BlobsContract  # noqa: E402
 from treadle.testing.contracts.deployments import DeploymentsContract, RoutingContract  # noqa: E402
@@ -39,6 +50,7 @@ from treadle.testing.contracts.runs import RunsContract  # noqa: E402
 from treadle.testing.contracts.versions import VersionsContract  # noqa: E402
 
 __all__ = [
+    "ArtifactsContract",
     "BlobsContract",
     "DeploymentsContract",
     "EventsContract",

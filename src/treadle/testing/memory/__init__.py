@@ -1,5 +1,6 @@
 """In-memory doubles of the ports: they keep every promise but the one to outlive their process."""
 
+from treadle.testing.memory.artifacts import MemoryArtifacts
 from treadle.testing.memory.blobs import MemoryBlobs
 from treadle.testing.memory.deployments import MemoryDeployments, MemoryRouting
 from treadle.testing.memory.events import MemoryEvents
@@ -21,6 +22,7 @@ from treadle.testing.memory.versions import MemoryVersions
 __all__ = [
     "ConstantPredictor",
     "ManualClock",
+    "MemoryArtifacts",
     "MemoryBlobs",
     "MemoryCodeTrees",
     "MemoryDeployments",

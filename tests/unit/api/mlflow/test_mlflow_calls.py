@@ -9,8 +9,10 @@ import pytest
 
 from treadle.api.mlflow.app import MlflowApp
 from treadle.api.mlflow.calls import Answer, Call, Routes, answer
+from treadle.api.mlflow.run_files import RunFiles, TrainingRuns
 from treadle.api.mlflow.services import TrackingServices
 from treadle.domain.errors import Conflict, NotFound
+from treadle.testing import memory
 
 
 class FixedClock:
@@ -47,7 +49,10 @@ async def other(scope: Any, receive: Any, send: Any) -> None:
 
 
 def ask(method: str, path: str, body: bytes = b"", query: bytes = b"") -> tuple[int, bytes]:
-    app = MlflowApp(TrackingServices(clock=FixedClock(), version="0"), routes, other)
+    own = TrainingRuns(memory.MemoryStore().runs)
+    files = RunFiles(memory.MemoryArtifacts(), memory.MemoryBlobs(), own)
+    services = TrackingServices(clock=FixedClock(), version="0", run_files=files, locations=own)
+    app = MlflowApp(services, routes, other)
     sent: list[dict[str, Any]] = []
 
     async def receive() -> dict[str, Any]:
