@@ -87,6 +87,7 @@ for _command in (
     models.versions,
     observing.runs,
     observing.alerts,
+    models.train,
     models.promote,
     models.rollback,
     models.rollout,

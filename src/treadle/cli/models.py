@@ -39,6 +39,7 @@ def plan(file: File, json_: Json = False, url: Url = None) -> None:
       treadle plan model.py --json
     """
     from treadle.cli import printing
+    from treadle.cli.plans import print_plan
     from treadle.cli.progress import Teller
     from treadle.sdk.bundles import pack
 
@@ -72,7 +73,8 @@ def apply(
       treadle apply model.py --yes --wait
     """
     from treadle.cli import printing
-    from treadle.cli.following import follow
+    from treadle.cli.following import Watched, follow
+    from treadle.cli.plans import print_plan
     from treadle.cli.progress import Teller
     from treadle.sdk.bundles import pack
 
@@ -93,9 +95,54 @@ def apply(
         ended = None
         if wait and applied.changed:
             with Teller() as waiting:
-                ended = follow(client, applied, after, timeout, waiting)
+                ended = follow(client, applied.model, Watched(applied.revision), after, timeout, waiting)
     if json_:
         printing.as_json({"applied": applied, "ended": ended})
+    elif ended is not None:
+        typer.echo(ended.told)
+    if ended is not None and not ended.serves:
+        raise typer.Exit(1)
+
+
+def train(
+    model: ModelName,
+    tune: Annotated[
+        int, typer.Option("--tune", metavar="N", min=0, max=10_000, help="Search N sets of parameters.")
+    ] = 0,
+    reason: Reason = "asked for",
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Follow until the version serves, is rolled out or was refused.")
+    ] = False,
+    timeout: Annotated[float, typer.Option("--timeout", metavar="SECONDS", min=1, help="Wait no longer.")] = 3600.0,
+    json_: Json = False,
+    url: Url = None,
+) -> None:
+    """Ask for a new version of what is known now.
+
+    It passes the gates and is rolled out as any other. With --wait the exit code is 1 unless it serves or its rollout
+    has begun.
+
+    \b
+    Examples:
+      treadle train flights
+      treadle train flights --tune 20 --reason "new weather data" --wait
+    """
+    from treadle.cli import printing
+    from treadle.cli.following import Watched, follow
+    from treadle.cli.progress import Teller
+
+    with open_client(url) as client:
+        latest = client.latest_events(limit=1)
+        after = latest[0].position if latest else 0
+        asked = client.train(model, reason=reason, tune=tune)
+        if not json_:
+            typer.echo(f"training {asked.attempt} of what is known at {printing.moment(asked.as_of)} UTC is asked for")
+        ended = None
+        if wait:
+            with Teller() as told:
+                ended = follow(client, model, Watched(None, {asked.attempt}), after, timeout, told)
+    if json_:
+        printing.as_json({"asked": asked, "ended": ended})
     elif ended is not None:
         typer.echo(ended.told)
     if ended is not None and not ended.serves:
@@ -123,11 +170,12 @@ def models(
                 printing.as_json(detail)
                 return
             code, environment = detail.applied.code, detail.applied.environment
+            files = "1 file" if len(code.files) == 1 else f"{len(code.files)} files"
             commit = f" of commit {code.commit[:12]}{' with changes' if code.dirty else ''}" if code.commit else ""
             typer.echo(
                 f"{model}, revision {detail.applied.revision}, applied {printing.moment(detail.applied.applied_at)}"
             )
-            typer.echo(f"code         {code.entry} ({len(code.files)} files, {code.digest[:12]}){commit}")
+            typer.echo(f"code         {code.entry} ({files}, {code.digest[:12]}){commit}")
             typer.echo(f"environment  Python {environment.python} ({environment.digest[:12]})")
             aliases = ", ".join(f"{alias} is version {number}" for alias, number in sorted(detail.aliases.items()))
             typer.echo(f"aliases      {aliases or 'none yet'}")
@@ -275,25 +323,9 @@ def rollout(
         typer.echo(f"{model}: the rollout of version {after.rollout.version} is {after.rollout.state.value}")
 
 
-def print_plan(plan: Plan) -> None:
-    """Print a plan as a diff."""
-    base = f"revision {plan.base}" if plan.base else "nothing yet"
-    if not plan.changes:
-        typer.echo(f"{plan.model}: no change against {base}")
-        return
-    typer.echo(f"{plan.model}: {len(plan.changes)} changes against {base}")
-    for change in plan.changes:
-        if change.before is None:
-            typer.echo(f"  + {change.path}: {_short(change.after)}")
-        elif change.after is None:
-            typer.echo(f"  - {change.path}: {_short(change.before)}")
-        else:
-            typer.echo(f"  ~ {change.path}: {_short(change.before)} -> {_short(change.after)}")
-    for effect in plan.effects:
-        typer.echo(f"  => {effect}")
-
-
 def _ask(plan: Plan) -> None:
+    from treadle.cli.plans import print_plan
+
     if not _someone_is_there():
         raise InvalidInput("there is nobody to ask", hint="look at `treadle plan`, then give --yes")
     print_plan(plan)
@@ -329,11 +361,6 @@ def _version_row(version: VersionSummary) -> list[str]:
         printing.brief(version.metrics),
         version.reason or "-",
     ]
-
-
-def _short(value: object) -> str:
-    text = str(value)
-    return text if len(text) <= 100 else f"{text[:97]}..."
 
 
 def _first_line(text: str) -> str:

@@ -195,10 +195,12 @@ def _parsed(text: str, where: str) -> Any:
 
 
 def _print_doing(found: Status) -> None:
+    from treadle.cli.following import doing_in_words
+
     for doing in found.doing:
         share = "" if doing.share is None else f" {doing.share:.0%}"
         detail = f": {doing.detail}" if doing.detail else ""
-        typer.echo(f"doing {doing.what} for {doing.model}{share}{detail} ({doing.seconds:.0f} s)")
+        typer.echo(f"{doing_in_words(doing.what)} {doing.model}{share}{detail} ({doing.seconds:.0f} s)")
 
 
 def _model_row(model: ModelStatus) -> list[str]:
@@ -243,4 +245,8 @@ def _seconds(run: Run) -> str:
 
 
 def _decision(decision: bool | str | float | None) -> str:
+    from treadle.cli import printing
+
+    if isinstance(decision, float):
+        return printing.number(decision)
     return "-" if decision is None else str(decision)

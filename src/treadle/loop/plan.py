@@ -26,8 +26,6 @@ from treadle.spec.model_spec import ModelSpec
 from treadle.spec.script_metadata import read_script_metadata
 
 DESCRIBE_TIMEOUT = timedelta(minutes=2)
-UNREMARKABLE: tuple[Any, ...] = (None, False, "", [])
-"""What a new model's plan does not list: nothing was declared there."""
 
 
 @dataclass(frozen=True)
@@ -215,7 +213,7 @@ def difference(old: AppliedModel | None, new: AppliedModel) -> tuple[Change, ...
     changes = [
         Change(path, before.get(path), after.get(path))
         for path in sorted(before.keys() | after.keys())
-        if before.get(path) != after.get(path) and not (old is None and after.get(path) in UNREMARKABLE)
+        if before.get(path) != after.get(path) and not (old is None and _unremarkable(after.get(path)))
     ]
     old_files = old.code.files if old else {}
     changes += [
@@ -255,6 +253,11 @@ def pins(requirements: str) -> dict[str, str]:
         if separator and not line.startswith((" ", "#")):
             found[name.strip()] = rest.split()[0].rstrip("\\").strip(" ;")
     return found
+
+
+def _unremarkable(value: Any) -> bool:
+    """Whether nothing was declared there, so that a new model's plan does not list it. A zero is something."""
+    return value is None or value is False or value in ("", [])
 
 
 def _flat(path: str, value: Any) -> dict[str, Any]:

@@ -42,7 +42,8 @@ def user_traceback(error: BaseException) -> str:
 
 
 def _message(error: BaseException) -> str:
-    text = f"{type(error).__name__}: {error}".rstrip(": ")
+    first = str(error).strip().partition("\n")[0]  # all of it stands in the traceback
+    text = f"{type(error).__name__}: {first}".rstrip(": ")
     frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(_RUNNER)]
     mine = [f for f in frames if not f.filename.startswith((_STDLIB, "<")) and "site-packages" not in f.filename]
     if isinstance(error, SyntaxError) or not mine:

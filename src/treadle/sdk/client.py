@@ -14,7 +14,7 @@ from urllib.parse import quote
 from treadle.domain import codec
 from treadle.domain.data import Snapshot
 from treadle.domain.deployments import Deployment
-from treadle.domain.errors import InvalidInput, WorkerUnavailable
+from treadle.domain.errors import InvalidInput, NotFound, WorkerUnavailable
 from treadle.domain.events import SealedEvent
 from treadle.domain.monitoring import DriftReport, Evaluation, Incident, ServiceHealth
 from treadle.domain.runs import Candidate, MetricPoint, Run
@@ -227,6 +227,15 @@ class Client:
         return _read(
             records.Predictions, self._send("POST", self.address.gateway + _path("models", model, "predict"), body)
         )
+
+    def ready(self, model: str, version: int | None = None) -> bool:
+        """Whether the gateway answers for a model, or for one of its versions."""
+        parts = ("v2", "models", model) if version is None else ("v2", "models", model, "versions", version)
+        try:
+            self._send("GET", self.address.gateway + _path(*parts, "ready"))
+        except (NotFound, WorkerUnavailable):
+            return False
+        return True
 
     def _get(self, path: str, **query: Any) -> Any:
         asked = {name: _query(value) for name, value in query.items() if value is not None}

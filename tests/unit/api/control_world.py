@@ -306,7 +306,10 @@ def make_world(folder: Path) -> World:
 
 
 async def gateway(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    """Answers ``POST /models/flights/predict`` with the number of each row, and refuses rows without a distance."""
+    """Answers ``POST /models/flights/predict`` with the number of each row, and refuses rows without a distance.
+
+    All versions of flights are ready.
+    """
     if scope["type"] != "http":
         return
     body = b""
@@ -315,13 +318,16 @@ async def gateway(scope: dict[str, Any], receive: Any, send: Any) -> None:
         body += message.get("body", b"")
         if not message.get("more_body"):
             break
-    rows = json.loads(body)["rows"]
+    ready = scope["method"] == "GET"  # asked whether a model, or a version of it, is served
+    rows = [] if ready else json.loads(body)["rows"]
     status, answer = 200, {
         "model": "flights",
         "version": 3,
         "predictions": [{"id": f"r-{i}", "score": i / 10, "decision": i > 0} for i in range(len(rows))],
     }  # fmt: skip
-    if scope["path"] != "/models/flights/predict":
+    if ready and scope["path"].startswith("/v2/models/flights/") and scope["path"].endswith("/ready"):
+        answer = {"name": "flights", "ready": True}
+    elif scope["path"] != "/models/flights/predict":
         status, answer = 404, {"error": "no model of that name is served", "hint": "it serves flights"}
     elif any("distance" not in row for row in rows):
         status, answer = 422, {"error": "row 0 lacks column 'distance'", "hint": "send all columns"}

@@ -54,6 +54,7 @@ def test_plan_shows_the_diff(server: str, model_file: str, world: World) -> None
     world.apply()
     (Path(model_file).parent / "more.py").write_text("")
     told = done("plan", model_file)
+    assert "flights: 1 change against revision 1" in told
     assert "  + code/more.py: " in told
     assert json.loads(done("plan", model_file, "--json"))["base"] == 1
 
@@ -112,7 +113,59 @@ def test_apply_waits_for_the_end(
     world.loop.on_wake = lambda: _live(world, asked, ev.VersionRegistered("flights-0001", 1, "r", "r", "a"), end)
     result = treadle("apply", model_file, "--yes", "--wait")
     assert (result.exit_code, told in result.stdout) == (code, True), result.output
-    assert "version_registered" in result.stderr
+    assert "version 1 made by r" in result.stderr
+    assert "training 50%: fit" in result.stderr
+
+
+def test_a_promoted_version_serves_once_the_gateway_answers_with_it(
+    server: str, model_file: str, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = iter([False, False, True])
+    monkeypatch.setattr("treadle.sdk.client.Client.ready", lambda *_: next(asked))
+    told = (
+        ev.TrainingRequested("flights-0001", "first", "", NOW, 1),
+        ev.VersionRegistered("flights-0001", 1, "r", "", ""),
+    )
+    world.loop.on_wake = lambda: _live(world, *told, ev.VersionPromoted(1, None, "all gates passed"))
+    result = treadle("apply", model_file, "--yes", "--wait")
+    assert (result.exit_code, next(asked, None)) == (0, None), result.output
+    assert "waiting for the gateway: version 1" in result.stderr
+
+
+def test_a_promoted_version_that_no_gateway_answers_with_does_not_serve(
+    server: str, model_file: str, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("treadle.sdk.client.Client.ready", lambda *_: False)
+    told = (
+        ev.TrainingRequested("flights-0001", "first", "", NOW, 1),
+        ev.VersionRegistered("flights-0001", 1, "r", "", ""),
+    )
+    world.loop.on_wake = lambda: _live(world, *told, ev.VersionPromoted(1, None, "all gates passed"))
+    result = treadle("apply", model_file, "--yes", "--wait", "--timeout", "2")
+    assert (result.exit_code, "no gateway answers with it yet" in result.stdout) == (1, True), result.output
+
+
+def test_training_can_be_asked_for(full: World) -> None:
+    told = done("train", "flights", "--reason", "new data", "--tune", "3")
+    assert "training flights-0001 of what is known at 2024-05-01 12:00 UTC is asked for" in told
+    (event,) = [e.event for e in full.store.events.read(0) if isinstance(e.event.payload, ev.TrainingRequested)]
+    assert (event.payload.tune, event.payload.reason.startswith("new data (")) == (3, True)
+    again = treadle("train", "flights")
+    assert (again.exit_code, "is under way" in again.stderr) == (2, True), again.output
+    assert treadle("train", "boats").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("end", "code", "told"),
+    [
+        (ev.VersionPromoted(3, 1, "all gates passed"), 0, "version 3 serves: all gates passed"),
+        (ev.TrainingFailed("flights-0001", "data", "null carrier"), 1, "failed (data): null carrier"),
+    ],
+)
+def test_training_can_be_waited_for(full: World, end: ev.Payload, code: int, told: str) -> None:
+    full.loop.on_wake = lambda: _live(full, ev.VersionRegistered("flights-0001", 3, "r", "r", "a"), end)
+    result = treadle("train", "flights", "--wait")
+    assert (result.exit_code, told in result.stdout) == (code, True), result.output
 
 
 def test_waiting_ends(server: str, model_file: str) -> None:
@@ -173,7 +226,7 @@ def test_status(full: World) -> None:
     ]
     told = done("status")
     assert "2024-05-01 12:00 (virtual clock)" in told
-    assert "doing Train for flights 25%: fit (7 s)" in told
+    assert "training flights 25%: fit (7 s)" in told
     assert "training flights-0001" in told
     assert "auc 0.68 (partial, 75% of 200)" in told
     assert "! flights: distance has moved (since 2024-05-01 12:00)" in told
