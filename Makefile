@@ -58,7 +58,7 @@ unit:
 	$(BIN)/pytest tests/unit tests/property tests/contract tests/simulation tests/typing -n 2 -m "not soak" -q
 
 integration:
-	$(BIN)/pytest tests/integration -m "not soak" -q --ignore=tests/integration/crashes
+	$(BIN)/pytest tests/integration -m "not soak" -q --ignore=tests/integration/crashes -n 2 --dist loadfile
 
 frontend:  ## types, logic and size of the front end; its types of the API are those of the API
 	cd frontend && { test -d node_modules || npm ci --no-audit --no-fund --silent; }
@@ -71,7 +71,7 @@ frontend-types:  ## make the front end's types anew after a change of the API
 	cd frontend && npm run --silent types
 
 e2e: /usr/bin/chromium  ## the pages, in a real browser
-	$(BIN)/pytest tests/e2e -m "not soak" -q
+	$(BIN)/pytest tests/e2e -m "not soak" -q -n 2 --dist loadfile
 
 /usr/bin/chromium:
 	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null

@@ -84,6 +84,13 @@ class Look:
         assert not complaints, complaints
 
 
+def tell(home: Path) -> None:
+    """Make a home in which the seeded server's story is told."""
+    command = [sys.executable, str(Path(__file__).with_name("server.py")), str(home), "0", "--tell"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    subprocess.run(command, env=environment, check=True, timeout=120)
+
+
 def serve(home: Path, *flags: str) -> Iterator[str]:
     """Run the seeded server as a process of its own while the caller needs it."""
     port = free_port()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from browsing import CHROMIUM, QUIET, Look, serve
+from browsing import CHROMIUM, QUIET, Look, serve, tell
 
 
 @pytest.fixture(scope="session")
@@ -23,15 +24,23 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def seeded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def told(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home whose story is told, to be copied."""
+    home = tmp_path_factory.mktemp("told") / "home"
+    tell(home)
+    return home
+
+
+@pytest.fixture(scope="session")
+def seeded(told: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A server that nothing changes."""
-    yield from serve(tmp_path_factory.mktemp("seeded"))
+    yield from serve(shutil.copytree(told, tmp_path_factory.mktemp("seeded") / "home"))
 
 
 @pytest.fixture
-def own(tmp_path: Path) -> Iterator[str]:
+def own(told: Path, tmp_path: Path) -> Iterator[str]:
     """A seeded server for one test to change."""
-    yield from serve(tmp_path / "home")
+    yield from serve(shutil.copytree(told, tmp_path / "home"))
 
 
 @pytest.fixture(scope="session")

@@ -158,7 +158,8 @@ def application(home: Path, *, empty: bool = False) -> FastAPI:
     clock = Clock()
     loop = Loop(store, clock, busy=not empty)
     if not empty:
-        Story(store, blobs).tell()
+        if not store.models.all():
+            Story(store, blobs).tell()
         threading.Thread(target=_go_on_training, args=(store,), daemon=True).start()
     registry = RegistryService(store.versions, store.snapshots, store.runs, blobs, clock)
     table = {"id": "gateway", "pid": 4711, "revision": 14}
@@ -173,6 +174,14 @@ def application(home: Path, *, empty: bool = False) -> FastAPI:
     return app
 
 
+def tell(home: Path) -> None:
+    """Make a home whose story is told, for servers to begin with a copy of it."""
+    home.mkdir(parents=True)
+    store = SqlStore(f"sqlite:///{home / 'treadle.db'}")
+    Story(store, ObstoreBlobs(home / "blobs")).tell()
+    store.close()
+
+
 def _go_on_training(store: SqlStore) -> None:
     for step in range(600):
         losses = {"train_loss": 30 + 40 * math.exp(-step / 60), "validation_loss": 36 + 38 * math.exp(-step / 50)}
@@ -182,7 +191,10 @@ def _go_on_training(store: SqlStore) -> None:
 
 
 def main(home: str, port: str, *flags: str) -> None:
-    """Serve until told to stop."""
+    """Serve until told to stop; with ``--tell`` only make the home."""
+    if "--tell" in flags:
+        tell(Path(home))
+        return
     app = application(Path(home), empty="--empty" in flags)
     config = uvicorn.Config(
         app, host="127.0.0.1", port=int(port), access_log=False, log_level="warning", timeout_graceful_shutdown=1

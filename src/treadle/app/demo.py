@@ -109,7 +109,9 @@ def demo(
     supervisor = Supervisor(where, virtual_start=story.since)
     lived: Lived | None = None
     with only_one(where.home):
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        # A shell that starts this in the background has told it to ignore SIGINT.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.default_int_handler)
         try:
             told("server", None, None, "starting")
             supervisor.start()
