@@ -32,7 +32,8 @@ class HostGuard:
         await self._app(scope, receive, send)
 
     def _refusal(self, method: str, headers: Headers, scheme: str) -> JSONResponse | None:
-        host = headers.get("host", "").lower()
+        named = headers.getlist("host")
+        host = named[0].lower() if len(named) == 1 else ""
         if _name(host) not in self._hosts:
             return _refused(
                 421, f"this server is not called {_name(host)!r}", f"call it {', '.join(sorted(self._hosts))}"

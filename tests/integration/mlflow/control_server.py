@@ -49,7 +49,7 @@ class Control:
         """One request whose target goes out as it is written here."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         try:
-            connection.putrequest(method, target, skip_accept_encoding=True)
+            connection.putrequest(method, target, skip_host="Host" in headers, skip_accept_encoding=True)
             given = {name.replace("_", "-"): value for name, value in headers.items()}
             if body is not None and "Content-Length" not in given:
                 given["Content-Length"] = str(len(body))

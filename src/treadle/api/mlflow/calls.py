@@ -18,6 +18,7 @@ S = TypeVar("S", bound=msgspec.Struct)
 API = ("/api", "/ajax-api")
 MAX_JSON = 32 * 1024 * 1024
 """Bytes of a JSON body; artifacts are streamed and know no such limit."""
+_HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,11 @@ class Call:
 
     @property
     def server(self) -> str:
-        """The address of this server as the client names it."""
-        return f"{self.scheme}://{self.headers.get(b'host', b'').decode('latin-1')}"
+        """The address of this server as the client names it. Raises ProtocolError (400) for what is no name."""
+        host = self.headers.get(b"host", b"").decode("latin-1")
+        if not _HOST.fullmatch(host):
+            raise ProtocolError("BAD_REQUEST", "the Host header is not a name with a port")
+        return f"{self.scheme}://{host}"
 
     @property
     def query(self) -> dict[str, list[str]]:
@@ -100,7 +104,7 @@ def decoded(body: bytes, kind: type[S]) -> S:
         return msgspec.json.decode(body or b"{}", type=kind, strict=False)
     except msgspec.ValidationError as error:
         raise invalid(error) from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ProtocolError("BAD_REQUEST", f"the body is not JSON: {error}") from error
 
 
