@@ -95,7 +95,7 @@ INCIDENTS = (
     Incident("0d5e8812f7ab90c4", "flights", "data", "data:outcomes", "37 outcomes could not be used",
              "key: known broken by 37 of 911 rows, for example key=2013-07-09-XX-1", day(7, 10, 0),
              {"key: known": 37}, None, day(7, 11, 0)),
-    Incident("77c2b9e04d1fa386", "flights", "training", "training:data", "training ended without a version: data",
+    Incident("77c2b9e04d1fa386", "flights", "training", "training:data", "training refused its data",
              "humid: at most 25 % missing broken by 4,812 of 19,403 rows", day(9, 13, 6),
              {"attempt": "flights-0008"}, None, day(9, 14, 6)),
     Incident("e3a4470b1c5d6f98", "flights", "drift", "drift:version 9",

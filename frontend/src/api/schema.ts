@@ -517,7 +517,7 @@ export interface paths {
         };
         /**
          * Runs
-         * @description Runs, newest first; ``parent`` selects the trials of one run.
+         * @description Runs, newest first; ``parent`` selects the trials of one run, an empty one the runs that are no trial.
          */
         readonly get: operations["runs_api_v1_runs_get"];
         readonly put?: never;

@@ -85,6 +85,7 @@ def runs(
     run: Annotated[str | None, typer.Argument(metavar="[RUN]", help="Show this one, with its leaderboard.")] = None,
     model: Annotated[str | None, typer.Option("--model", metavar="MODEL", help="Of this model alone.")] = None,
     limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, max=1000, help="So many at most.")] = 20,
+    trials: Annotated[bool, typer.Option("--trials", help="The trials of searches too.")] = False,
     json_: Json = False,
     url: Url = None,
 ) -> None:
@@ -105,7 +106,7 @@ def runs(
             else:
                 _print_run(one)
             return
-        found = client.runs(model=model, limit=limit)
+        found = client.runs(model=model, parent=None if trials else "", limit=limit)
     if json_:
         printing.as_json(found)
         return
@@ -151,6 +152,9 @@ def alerts(
         for i in found
     ]
     printing.table(["model", "kind", "opened", "resolved", "what", "numbers"], cells)
+    for i in found:
+        if i.resolved_at is None and i.detail:
+            typer.echo(f"\n{i.model}: {i.title}\n  " + "\n  ".join(i.detail.strip().splitlines()))
 
 
 def read_rows(source: str) -> list[Any]:

@@ -31,6 +31,12 @@ from treadle.ports.steps import Engine
 from treadle.ports.versions import Versions
 from treadle.spec.model_spec import ModelSpec
 
+_ENDED = {
+    "data": "training refused its data",
+    "step": "training failed in a step",
+    "environment": "training has no environment",
+}
+
 
 class MonitorService:
     """Monitoring of all models. Nothing here knows more than what was known at the clock's now."""
@@ -213,7 +219,7 @@ class MonitorService:
 
     def report_training_failure(self, model: str, attempt: str, cause: str, message: str) -> None:
         """A training ended without a version: one incident for each ``cause``, until one succeeds."""
-        title = f"training ended without a version: {cause}"
+        title = _ENDED.get(cause, f"training ended without a version: {cause}")
         made = incidents.incident(model, "training", cause, title, message, self._clock.now(), {"attempt": attempt})
         self._settle(model, incidents.Changes(opened=(made,)))
 

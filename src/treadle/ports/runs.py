@@ -36,7 +36,7 @@ class Runs(Protocol):
         ...
 
     def list(self, *, model: str | None = None, parent: str | None = None, limit: int = 100) -> Sequence[Run]:
-        """Runs, newest first. ``parent`` selects trials of one run."""
+        """Runs, newest first. ``parent`` selects trials of one run; an empty one selects runs that are no trial."""
         ...
 
     def points(self, run_id: str, key: str) -> Sequence[MetricPoint]:

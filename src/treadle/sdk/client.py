@@ -162,7 +162,7 @@ class Client:
         return cast("dict[str, Any]", self._get(_path("models", model, "report")))
 
     def runs(self, *, model: str | None = None, parent: str | None = None, limit: int = 100) -> list[Run]:
-        """Runs, newest first; ``parent`` selects the trials of one run."""
+        """Runs, newest first; ``parent`` selects the trials of one run, an empty one the runs that are no trial."""
         return self._list(Run, "/runs", model=model, parent=parent, limit=limit)
 
     def run(self, run_id: str) -> Run:

@@ -16,6 +16,8 @@ from treadle.cli.following import Ended, Watched
 from treadle.cli.main import app
 from treadle.domain import events as ev
 from treadle.domain.errors import WorkerUnavailable
+from treadle.domain.monitoring import Incident
+from treadle.domain.runs import Run, RunStatus
 
 
 def treadle(*arguments: str, text: str | None = None) -> Result:
@@ -248,6 +250,21 @@ def test_runs(full: World) -> None:
     assert "* trial 1" in detail
     assert "  constant" in detail
     assert json.loads(done("runs", "run-1", "--json"))["params"]["depth"] == 3
+
+
+def test_trials_are_listed_where_they_are_asked_for(full: World) -> None:
+    full.store.runs.create(Run("run-1.000", "flights", RunStatus.RUNNING, NOW, parent="run-1"))
+    assert "run-1.000" not in done("runs")
+    assert "run-1.000" in done("runs", "--trials")
+
+
+def test_an_open_incident_is_told_in_full(full: World) -> None:
+    detail = "1 rule is broken:\n  - hum: <= 100 broken by 300 of 17,379 rows"
+    full.store.measurements.open_incident(
+        Incident("i2", "flights", "training", "t", "training refused", detail, NOW, {})
+    )
+    told = done("alerts")
+    assert "flights: training refused\n  1 rule is broken:\n    - hum: <= 100 broken by 300" in told
 
 
 def test_alerts(full: World) -> None:

@@ -17,7 +17,7 @@ router = APIRouter(prefix="/runs", tags=["runs"], responses=ERRORS)
 
 @router.get("", response_model=wire.Listed[records.Run])
 def runs(services: Services, model: str | None = None, parent: str | None = None, limit: Limit = 100) -> Any:
-    """Runs, newest first; ``parent`` selects the trials of one run."""
+    """Runs, newest first; ``parent`` selects the trials of one run, an empty one the runs that are no trial."""
     return {"items": codec.to_plain(list(services.runs.list(model=model, parent=parent, limit=limit)))}
 
 

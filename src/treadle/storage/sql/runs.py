@@ -80,12 +80,12 @@ class SqlRuns:
             return _with_metrics(connection, {number: run})[0]
 
     def list(self, *, model: str | None = None, parent: str | None = None, limit: int = 100) -> Sequence[Run]:
-        """Runs, newest first. ``parent`` selects trials of one run."""
+        """Runs, newest first. ``parent`` selects trials of one run; an empty one selects runs that are no trial."""
         statement = select(runs.c.number, runs.c.body).order_by(runs.c.started_at.desc(), runs.c.number.desc())
         if model is not None:
             statement = statement.where(runs.c.model == model)
         if parent is not None:
-            statement = statement.where(runs.c.parent == parent)
+            statement = statement.where(runs.c.parent == parent if parent else runs.c.parent.is_(None))
         with self._database.read() as connection:
             rows = connection.execute(statement.limit(limit)).all()
             return _with_metrics(connection, {row.number: codec.loads(Run, row.body) for row in rows})

@@ -120,6 +120,7 @@ class RunsContract(StoreContract):
         assert [run.id for run in store.runs.list(model="flights", limit=2)] == ["run-2", "run-1"]
         trials = store.runs.list(parent="run-0")
         assert [(run.id, run.metrics) for run in trials] == [("run-2", {"loss": 0.5}), ("run-1", {})]
+        assert [run.id for run in store.runs.list(parent="")] == ["run-3", "run-0"]
 
     def test_threads_log_to_one_run(self, store: StoreUnderTest) -> None:
         """Nothing is lost."""

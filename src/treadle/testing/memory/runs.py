@@ -84,12 +84,12 @@ class MemoryRuns:
         return dataclasses.replace(run, metrics={**run.metrics, **last})
 
     def list(self, *, model: str | None = None, parent: str | None = None, limit: int = 100) -> Sequence[Run]:
-        """Runs, newest first. ``parent`` selects trials of one run."""
+        """Runs, newest first. ``parent`` selects trials of one run; an empty one selects runs that are no trial."""
         with self._lock:
             found = [
                 (run.started_at, number, run.id)
                 for number, run in enumerate(self._runs.values())
-                if model in (None, run.model) and parent in (None, run.parent)
+                if model in (None, run.model) and parent in (None, run.parent or "")
             ]
             return [self.get(run_id) for _, _, run_id in sorted(found, reverse=True)[:limit]]
 
