@@ -317,9 +317,29 @@ export interface paths {
         };
         /**
          * Report
-         * @description The model left alone against the loop, month by month, as the loop reckons it now.
+         * @description The model left alone against the loop, month by month, as the loop reckons it now: this may take a while.
          */
         readonly get: operations["report_api_v1_models__model__report_get"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/models/{model}/report/last": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /**
+         * Last Report
+         * @description The same as it was reckoned last, at once; null where it never was.
+         */
+        readonly get: operations["last_report_api_v1_models__model__report_last_get"];
         readonly put?: never;
         readonly post?: never;
         readonly delete?: never;
@@ -1388,6 +1408,15 @@ export interface components {
             /** Version */
             readonly version?: number | null;
         };
+        /**
+         * LastReport
+         * @description A model's report as it was reckoned last; null where it never was.
+         */
+        readonly LastReport: {
+            /** Reckoned At */
+            readonly reckoned_at: string | null;
+            readonly report: components["schemas"]["Report"] | null;
+        };
         /** Listed[Candidate] */
         readonly Listed_Candidate_: {
             /** Items */
@@ -1778,6 +1807,81 @@ export interface components {
             readonly snapshot_digest: string;
             /** Spec Digest */
             readonly spec_digest: string;
+        };
+        /**
+         * Report
+         * @description The first version left alone against the loop, on the same rows; see :class:`treadle.loop.report.Report`.
+         */
+        readonly Report: {
+            /** Alone */
+            readonly alone: {
+                readonly [key: string]: number | ("NaN" | "Infinity" | "-Infinity") | null;
+            };
+            /** Censored */
+            readonly censored: number;
+            /** Counts */
+            readonly counts: {
+                readonly [key: string]: number;
+            };
+            /** Days */
+            readonly days: number;
+            /** First Version */
+            readonly first_version: number;
+            readonly gain: components["schemas"]["Measured"];
+            /** Gain In */
+            readonly gain_in: string;
+            /** Joined */
+            readonly joined: number;
+            /** Loop */
+            readonly loop: {
+                readonly [key: string]: number | ("NaN" | "Infinity" | "-Infinity") | null;
+            };
+            /** Metric */
+            readonly metric: string;
+            /** Model */
+            readonly model: string;
+            /** Pending */
+            readonly pending: number;
+            /** Periods */
+            readonly periods: readonly components["schemas"]["ReportPeriod"][];
+            /** Predictions */
+            readonly predictions: number;
+            /**
+             * Since
+             * Format: date-time
+             */
+            readonly since: string;
+            /**
+             * Until
+             * Format: date-time
+             */
+            readonly until: string;
+            /** Years */
+            readonly years: readonly components["schemas"]["ReportPeriod"][];
+        };
+        /**
+         * ReportPeriod
+         * @description A calendar month or year of a :class:`Report`.
+         */
+        readonly ReportPeriod: {
+            /** Alone */
+            readonly alone: {
+                readonly [key: string]: number | ("NaN" | "Infinity" | "-Infinity") | null;
+            };
+            /** Counts */
+            readonly counts: {
+                readonly [key: string]: number;
+            };
+            /** Joined */
+            readonly joined: number;
+            /** Loop */
+            readonly loop: {
+                readonly [key: string]: number | ("NaN" | "Infinity" | "-Infinity") | null;
+            };
+            /** Name */
+            readonly name: string;
+            /** Predictions */
+            readonly predictions: number;
         };
         /**
          * RollbackRequest
@@ -2207,6 +2311,7 @@ export type GateResult = components['schemas']['GateResult'];
 export type HttpValidationError = components['schemas']['HTTPValidationError'];
 export type HealthAnswer = components['schemas']['HealthAnswer'];
 export type Incident = components['schemas']['Incident'];
+export type LastReport = components['schemas']['LastReport'];
 export type ListedCandidate = components['schemas']['Listed_Candidate_'];
 export type ListedDriftReport = components['schemas']['Listed_DriftReport_'];
 export type ListedEvaluation = components['schemas']['Listed_Evaluation_'];
@@ -2235,6 +2340,8 @@ export type Profile = components['schemas']['Profile'];
 export type PromoteRequest = components['schemas']['PromoteRequest'];
 export type QualityAnswer = components['schemas']['QualityAnswer'];
 export type Recipe = components['schemas']['Recipe'];
+export type Report = components['schemas']['Report'];
+export type ReportPeriod = components['schemas']['ReportPeriod'];
 export type RollbackRequest = components['schemas']['RollbackRequest'];
 export type Rollout = components['schemas']['Rollout'];
 export type RolloutRequest = components['schemas']['RolloutRequest'];
@@ -3378,6 +3485,73 @@ export interface operations {
                     readonly "application/json": {
                         readonly [key: string]: unknown;
                     };
+                };
+            };
+            /** @description malformed */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description not found */
+            readonly 404: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description it is not possible now */
+            readonly 409: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description refused, with what to do */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description a process is being restarted; ask again */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    readonly last_report_api_v1_models__model__report_last_get: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                readonly model: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["LastReport"];
                 };
             };
             /** @description malformed */

@@ -16,6 +16,7 @@ from treadle.api.history import History
 from treadle.api.mlflow.app import MlflowApp
 from treadle.api.mlflow.routes import all_routes
 from treadle.api.mlflow.services import TrackingServices
+from treadle.api.packing import Packing
 from treadle.api.services import ControlServices
 from treadle.api.v1 import bundles, live, models, monitoring, rollouts, runs, status, views
 from treadle.api.v1.context import Services
@@ -41,6 +42,7 @@ def create_app(services: ControlServices) -> FastAPI:
     for module in (status, bundles, models, monitoring, runs, views, live, rollouts):
         app.include_router(module.router, prefix="/api/v1")
     errors.install(app)
+    app.add_middleware(Packing)
     app.add_middleware(BodyLimit)
     app.add_middleware(HostGuard, hosts=services.hosts)
     return app

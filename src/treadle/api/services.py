@@ -49,7 +49,8 @@ class LoopClient(Protocol):
         ``wake`` -> anything; ``status`` -> ``{"doing": [{"model", "lane", "what", "detail", "share", "seconds"}]}``;
         ``outcomes(model, records)`` -> ``{"answers": [one a record]}``; ``promote(model, version, reason, actor)`` and
         ``rollback(model, reason, actor, to)`` -> ``{"deployment": {...}}``; ``rollout(model, action, reason, actor)``,
-        which pauses, resumes or aborts the one under way, the same; ``report(model)`` -> ``{"report": {...}}``.
+        which pauses, resumes or aborts the one under way, the same; ``report(model)`` -> ``{"report": {...}}``;
+        ``last_report(model)`` -> ``{"reckoned_at", "report"}`` as it was reckoned last, None where it never was.
         """
         ...
 

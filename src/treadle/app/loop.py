@@ -15,6 +15,7 @@ from treadle.app.control import parse
 from treadle.app.loop_server import LoopServer, Operation
 from treadle.app.platform import Platform, open_platform
 from treadle.app.processes import alone, die_with_parent
+from treadle.app.reckoned import Reckoned
 from treadle.app.settings import Settings, settings
 from treadle.domain import codec
 from treadle.domain.errors import InvalidInput
@@ -48,6 +49,7 @@ class Loop:
             self.platform.clock,
         )
         self._advancing = threading.Lock()
+        self._reports = Reckoned(where.home / "reports", lambda model: report(stages, model), self.platform.clock.now)
         operations: dict[str, Operation] = {
             "advance": self._advance,
             "wake": self._wake,
@@ -57,6 +59,7 @@ class Loop:
             "rollback": self._rollback,
             "rollout": self._rollout,
             "report": self._report,
+            "last_report": self._last_report,
         }
         self.server = LoopServer(where.loop_socket, operations)
 
@@ -155,7 +158,10 @@ class Loop:
         yield {"deployment": codec.to_plain(deployment)}
 
     def _report(self, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        yield {"report": codec.to_plain(report(self.platform.stages, str(request["model"])))}
+        yield {"report": self._reports.anew(str(request["model"]))}
+
+    def _last_report(self, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        yield self._reports.last(self.platform.store.models.get(str(request["model"])).name)
 
 
 def main(arguments: list[str] | None = None) -> None:

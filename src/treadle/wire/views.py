@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Literal
 
 from treadle.wire.control import Doing
-from treadle.wire.records import Answer, CodeTree, EnvironmentLock, Number
+from treadle.wire.records import Answer, CodeTree, EnvironmentLock, Measured, Number
 
 Maturity = Literal["estimated", "partial", "final"]
 
@@ -107,3 +107,43 @@ class Pulse(Answer):
     now: datetime
     loop: Literal["running", "away"]
     doing: list[Doing]
+
+
+class ReportPeriod(Answer):
+    """A calendar month or year of a :class:`Report`."""
+
+    name: str
+    predictions: int
+    joined: int
+    alone: dict[str, Number | None]
+    loop: dict[str, Number | None]
+    counts: dict[str, int]
+
+
+class Report(Answer):
+    """The first version left alone against the loop, on the same rows; see :class:`treadle.loop.report.Report`."""
+
+    model: str
+    metric: str
+    first_version: int
+    since: datetime
+    until: datetime
+    periods: list[ReportPeriod]
+    alone: dict[str, Number | None]
+    loop: dict[str, Number | None]
+    gain: Measured
+    gain_in: str
+    days: int
+    predictions: int
+    joined: int
+    censored: int
+    pending: int
+    counts: dict[str, int]
+    years: list[ReportPeriod]
+
+
+class LastReport(Answer):
+    """A model's report as it was reckoned last; null where it never was."""
+
+    reckoned_at: datetime | None
+    report: Report | None

@@ -127,6 +127,10 @@ class LoopDouble:
     def _report(self, model: str) -> dict[str, Any]:
         return {"report": {"model": model, "periods": []}}
 
+    def _last_report(self, model: str) -> dict[str, Any]:
+        self.store.models.get(model)
+        return {"reckoned_at": None, "report": None}
+
     def _outcomes(self, model: str, records: list[dict[str, Any]]) -> dict[str, Any]:
         return {
             "answers": [

@@ -177,6 +177,7 @@ def test_measurements(client: httpx.Client, world: World) -> None:
     assert incident["numbers"] == {"effect": 0.4, "rows": 100}
     assert get(client, "/incidents", model="other")["items"] == []
     assert get(client, "/models/flights/report")["model"] == "flights"
+    assert get(client, "/models/flights/report/last") == {"reckoned_at": None, "report": None}
 
 
 def test_events_from_a_position_and_the_latest_of_a_kind(client: httpx.Client, world: World) -> None:

@@ -13,6 +13,7 @@ from treadle.domain.errors import InvalidInput
 from treadle.domain.events import KINDS
 from treadle.wire import control as wire
 from treadle.wire import records
+from treadle.wire import views as drawn
 
 router = APIRouter(tags=["monitoring"], responses=ERRORS)
 
@@ -65,7 +66,14 @@ def service_health(model: str, services: Services, since: Since = None) -> Any:
 
 @router.get("/models/{model}/report")
 async def report(model: str, services: Services) -> dict[str, Any]:
-    """The model left alone against the loop, month by month, as the loop reckons it now."""
+    """The model left alone against the loop, month by month, as the loop reckons it now: this may take a while."""
     answer = await services.loop.call("report", model=model)
     found: dict[str, Any] = answer["report"]
     return found
+
+
+@router.get("/models/{model}/report/last", response_model=drawn.LastReport)
+async def last_report(model: str, services: Services) -> Any:
+    """The same as it was reckoned last, at once; null where it never was."""
+    answer = await services.loop.call("last_report", model=model)
+    return {"reckoned_at": answer["reckoned_at"], "report": answer["report"]}
