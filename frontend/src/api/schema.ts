@@ -3398,6 +3398,8 @@ export interface operations {
     readonly quality_api_v1_models__model__quality_get: {
         readonly parameters: {
             readonly query?: {
+                /** @description these metrics alone; all without */
+                readonly metric?: readonly string[];
                 /** @description what ends at or after this time alone */
                 readonly since?: string | null;
             };

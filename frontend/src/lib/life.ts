@@ -97,14 +97,18 @@ export function last(found: Line | undefined): { value: number; low: number | nu
   return value === undefined || value === null ? null : { value, low: found.low[i] ?? null, high: found.high[i] ?? null };
 }
 
+const WANTED: Readonly<Record<string, readonly string[]>> = {
+  binary: ["auc", "average_precision", "accuracy"],
+  multiclass: ["accuracy", "f1_macro", "auc_ovr"],
+  regression: ["mae", "rmse", "r2"],
+};
+
+/** The metrics that may stand for a model of any task. */
+export const STANDING: readonly string[] = [...new Set(Object.values(WANTED).flat())];
+
 /** Which metric stands for a model: what users of its task look at first, of those that were measured. */
 export function primary(task: string, measured: readonly string[]): string | null {
-  const wanted: Record<string, string[]> = {
-    binary: ["auc", "average_precision", "accuracy"],
-    multiclass: ["accuracy", "f1_macro", "auc_ovr"],
-    regression: ["mae", "rmse", "r2"],
-  };
-  const first = wanted[task]?.find((name) => measured.includes(name));
+  const first = WANTED[task]?.find((name) => measured.includes(name));
   return first ?? measured.find((name) => name !== "worth") ?? null;
 }
 

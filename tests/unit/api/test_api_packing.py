@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -59,7 +60,7 @@ def test_who_takes_it_packed_says_so_in_many_ways(accept: str) -> None:
     assert ask(JSONResponse(LINES), accept)[0]["content-encoding"] == "gzip"
 
 
-async def events() -> Any:
+async def events() -> AsyncIterator[str]:
     for line in LINES:
         yield f"data: {line}\n\n"
 

@@ -60,10 +60,16 @@ def test_of_a_cohort_measured_twice_the_later_one_counts() -> None:
 def test_quality_is_columns_of_one_length_with_gaps(services: Any) -> None:
     services.measurements.put_evaluation(evaluation(2, 1, 3, auc=0.7))
     services.measurements.put_evaluation(evaluation(3, 1, 4, worth=2.0))
-    answer = QualityAnswer.model_validate(quality("flights", services, None))
+    answer = QualityAnswer.model_validate(quality("flights", services, []))
     assert answer.metrics["auc"].value == [0.7, None]
     assert answer.metrics["worth"].low == [None, 1.0]
     assert len(answer.until) == len(answer.version) == len(answer.labelled) == 2
+
+
+def test_quality_of_some_metrics_alone(services: Any) -> None:
+    services.measurements.put_evaluation(evaluation(2, 1, 3, auc=0.7, brier=0.2))
+    answer = QualityAnswer.model_validate(quality("flights", services, ["auc", "mae"]))
+    assert list(answer.metrics) == ["auc"]
 
 
 def test_the_drift_map_has_scores_first_then_what_moved_most(services: Any) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from treadle.api.v1.context import ERRORS, Services
@@ -21,13 +21,16 @@ from treadle.wire.control import Listed
 
 router = APIRouter(tags=["views"], responses=ERRORS)
 
+Metrics = Annotated[list[str], Query(default_factory=list, description="these metrics alone; all without")]
+
 
 @router.get("/models/{model}/quality", response_model=wire.QualityAnswer)
-def quality(model: str, services: Services, since: Since = None) -> Any:
+def quality(model: str, services: Services, metric: Metrics, since: Since = None) -> Any:
     """Realised quality over time, a cohort each, as measured last."""
     services.models.get(model)
     found = last_measured(services.measurements.evaluations(model, since))
-    names = sorted({name for evaluation in found for name in evaluation.metrics})
+    measured = {name for evaluation in found for name in evaluation.metrics}
+    names = sorted(measured & set(metric) if metric else measured)
     return {
         "since": [codec.to_plain(e.since) for e in found],
         "until": [codec.to_plain(e.until) for e in found],

@@ -1,0 +1,16 @@
+/** What pages say of runs beyond their fields. Pure. */
+
+import type { Run } from "../api/schema";
+import { finite } from "./format";
+
+/**
+ * How many seconds a run took; null while it goes on, or where nobody knows. Under a virtual clock a training ends at the
+ * time at which it began: then the seconds that its candidates took stand for it, which are measured by the wall.
+ */
+export function took(run: Run): number | null {
+  if (!run.ended_at) return null;
+  const seconds = (Date.parse(run.ended_at) - Date.parse(run.started_at)) / 1000;
+  if (seconds > 0) return seconds;
+  const spent = (run.leaderboard ?? []).reduce((sum, candidate) => sum + (finite(candidate.seconds) ?? 0), 0);
+  return spent > 0 ? spent : null;
+}
