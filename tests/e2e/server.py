@@ -19,12 +19,14 @@ from fastapi import FastAPI
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from reckoning import report_of
 from seed import Story
 from story import HOME, NOW
 
 from treadle.api.app import create_app
 from treadle.api.loop_deploy import LoopDeploy
 from treadle.api.services import ControlServices
+from treadle.app.reckoned import Reckoned
 from treadle.deploy import rollouts
 from treadle.domain import codec
 from treadle.domain.deployments import Deployment
@@ -54,8 +56,9 @@ class Clock:
 class Loop:
     """Does what people ask for at once, and says that it is training bikes."""
 
-    def __init__(self, store: SqlStore, clock: Clock, *, busy: bool) -> None:
+    def __init__(self, store: SqlStore, clock: Clock, reports: Reckoned, *, busy: bool) -> None:
         self._store = store
+        self._reports = reports
         self._clock = clock
         self._busy = busy
         self._started = time.monotonic()
@@ -71,7 +74,9 @@ class Loop:
             return {"deployment": codec.to_plain(getattr(self, op)(**arguments))}
         if op == "status":
             return {"doing": self.doing()}
-        return {}
+        if op == "report":
+            return {"report": self._reports.anew(arguments["model"])}
+        return self._reports.last(arguments["model"]) if op == "last_report" else {}
 
     def doing(self) -> list[dict[str, Any]]:
         """What is under way."""
@@ -156,10 +161,12 @@ def application(home: Path, *, empty: bool = False) -> FastAPI:
     store = SqlStore(f"sqlite:///{home / 'treadle.db'}")
     blobs = ObstoreBlobs(home / "blobs")
     clock = Clock()
-    loop = Loop(store, clock, busy=not empty)
+    reports = Reckoned(home / "reports", report_of, clock.now)
+    loop = Loop(store, clock, reports, busy=not empty)
     if not empty:
         if not store.models.all():
             Story(store, blobs).tell()
+        reports.anew("flights")
         threading.Thread(target=_go_on_training, args=(store,), daemon=True).start()
     registry = RegistryService(store.versions, store.snapshots, store.runs, blobs, clock)
     table = {"id": "gateway", "pid": 4711, "revision": 14}

@@ -100,6 +100,20 @@ def test_charts_are_read_with_the_arrow_keys(look: Look, seeded: str) -> None:
     expect(heat).to_have_attribute("aria-valuetext", re.compile("temp, .*"))
 
 
+def test_what_the_keyboard_reads_stays_when_a_chart_is_drawn_anew(look: Look, seeded: str) -> None:
+    page = look.at(seeded).go("/models/flights")
+    chart = page.get_by_role("slider", name=re.compile("^auc"))
+    chart.focus()
+    page.keyboard.press("Home")
+    expect(chart).to_have_attribute("aria-valuenow", "0")
+    page.emulate_media(color_scheme="dark")
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    page.wait_for_timeout(200)
+    expect(chart).to_have_attribute("aria-valuenow", "0")
+    page.keyboard.press("Tab")
+    expect(chart).not_to_have_attribute("aria-valuenow", "0")
+
+
 def test_hovering_reads_all_charts_at_one_time(look: Look, seeded: str) -> None:
     page = look.at(seeded).go("/models/flights")
     over = page.locator(".u-over").first
@@ -127,6 +141,61 @@ def test_zooming_moves_everything_on_the_axis(look: Look, seeded: str) -> None:
     expect(bars).not_to_have_count(whole)
     page.get_by_role("button", name="All", exact=True).click()
     expect(bars).to_have_count(whole)
+
+
+def test_the_loop_is_held_against_the_first_version_left_alone(look: Look, seeded: str) -> None:
+    page = look.at(seeded).go("/models/flights")
+    region = page.get_by_role("region", name="With the loop and without")
+    expect(region).to_contain_text("+1.21")
+    expect(region).to_contain_text("0.74 to 1.68")
+    chart = region.get_by_role("slider", name=re.compile("worth"))
+    expect(chart).to_have_attribute("aria-valuetext", "Dec 2013: version 1 left alone 19.40, the loop 17.80")
+    chart.focus()
+    page.keyboard.press("ArrowLeft")
+    expect(chart).to_have_attribute("aria-valuetext", "Nov 2013: version 1 left alone \u22121.10, the loop 3.10")
+    region.get_by_text("Month by month").click()
+    expect(region.locator("tr", has_text="all")).to_contain_text("86,715")
+    page.goto(f"{seeded}/")
+    expect(page.locator("article", has_text="flights")).to_contain_text("+1.21")
+
+
+def test_a_report_is_reckoned_when_asked_for(own: str, look: Look) -> None:
+    page = look.at(own).go("/models/bikes")
+    region = page.get_by_role("region", name="With the loop and without")
+    expect(region).to_contain_text("Not reckoned yet")
+    region.get_by_role("button", name="Reckon").click()
+    expect(region).to_contain_text("better in mae than version 1 left alone would have been")
+    expect(region.get_by_role("slider")).to_have_count(1)
+    expect(region.get_by_role("button", name="Reckon anew")).to_be_enabled()
+
+
+def test_charts_follow_a_window_that_is_made_smaller(look: Look, seeded: str) -> None:
+    page = look.at(seeded).go("/models/flights")
+    page.set_viewport_size({"width": 1000, "height": 900})
+    charts = page.locator(".life, .life .plot, #worth .plot")
+    wide = "(all) => Math.max(...all.map((one) => one.getBoundingClientRect().right))"
+    page.wait_for_timeout(200)
+    assert charts.evaluate_all(wide) <= page.locator(".life").evaluate("(one) => one.getBoundingClientRect().right")
+    canvas = page.locator(".life canvas").first.evaluate("(one) => one.getBoundingClientRect().right")
+    assert canvas <= page.locator(".life").evaluate("(one) => one.getBoundingClientRect().right")
+
+
+def test_earlier_events_come_when_they_are_asked_for(look: Look, seeded: str) -> None:
+    page = look.at(seeded).go("/models/flights")
+    story = page.get_by_role("region", name="Timeline")
+    expect(story.locator(".event")).to_have_count(30)
+    story.get_by_role("button", name="Show earlier ones").click()
+    expect(story.get_by_text("Revision 1 applied")).to_be_visible()
+    story.get_by_role("button", name="training").click()
+    expect(story.get_by_text("Version 1 registered")).to_have_count(0)
+    expect(story.get_by_text("Version 1 promoted")).to_be_visible()
+
+
+def test_on_a_narrow_screen_what_needs_attention_comes_first(look: Look, seeded: str) -> None:
+    page = look.at(seeded, width=390).go("/")
+    top = "(one) => one.getBoundingClientRect().top"
+    attention = page.get_by_role("region", name="Needs attention").evaluate(top)
+    assert attention < page.get_by_role("region", name="What happened").evaluate(top)
 
 
 def test_runs_are_filtered_sorted_and_picked_without_a_mouse(look: Look, seeded: str) -> None:
