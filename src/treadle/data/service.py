@@ -143,7 +143,7 @@ def rejected(model: str, as_of: datetime, findings: Sequence[Finding]) -> DataRe
     lines = "\n".join(f"  - {finding}" for finding in findings)
     many = "1 rule is" if len(findings) == 1 else f"{len(findings)} rules are"
     return DataRejected(
-        f"data of model {model!r} as known at {as_of.isoformat()} was rejected, {many} broken:\n{lines}",
+        f"{many} broken by the data of model {model!r} as known at {as_of:%Y-%m-%d %H:%M} UTC:\n{lines}",
         hint="mend the source, or the rule where it asks too much; nothing was trained on these rows",
         findings=tuple(findings),
     )

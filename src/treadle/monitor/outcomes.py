@@ -150,11 +150,13 @@ class OutcomeTaker:
             self._keep(spec, fresh, now)
             _, waiting = self._join(spec, pl.concat([known, fresh]), now)
             told = _Told.of(spec, fresh, waiting, self._predictions(spec, _reach(spec, fresh, now)), now)
-        revised = _names(known)
-        return [
-            answer if answer is not None else told.of_taken(one, revised)
-            for one, answer in zip(pushed, answers, strict=True)
-        ]
+        said_before = _names(known)
+        given: list[PushAnswer] = []
+        for one, answer in zip(pushed, answers, strict=True):
+            given.append(answer or told.of_taken(one, said_before))
+            if answer is None:
+                said_before.add(_said_by(one)[:-1])
+        return given
 
     def _pull(
         self, applied: AppliedModel, spec: ModelSpec, since: datetime | None, until: datetime, now: datetime

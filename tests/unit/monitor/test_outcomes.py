@@ -209,6 +209,16 @@ def test_the_same_outcomes_again_without_a_time_are_duplicates(world):
     assert [a.status for a in (*changed, *back)] == ["revised", "revised"]
 
 
+def test_a_revision_may_stand_in_the_same_file(world):
+    world.log.answer([{"key": "a", "at": START, "score": 0.9, "prediction_id": "id-a"}])
+    told = [
+        {"prediction_id": "id-a", "label": label, "observed_at": (START + hours * HOUR).isoformat()}
+        for label, hours in ((True, 1), (False, 2))
+    ]
+    answers = world.at(START + DAY).service().push_outcomes(world.applied, told)
+    assert [a.status for a in answers] == ["joined", "revised"]
+
+
 def test_an_outcome_that_waits_says_what_for(world):
     world.log.answer([{"key": "a", "at": START + 2 * HOUR, "score": 0.9}])
     seen = (START + HOUR).isoformat()
