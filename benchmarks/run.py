@@ -2,7 +2,7 @@
 
     python benchmarks/run.py [NAME ...]
 
-Names: cli_start, serve, demo. Figures that are kept go into RESULTS.md with their date and command.
+Names: cli_start, serve, demo, tracking. Figures that are kept go into RESULTS.md with their date and command.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ COMMANDS = {
     "cli_start": ["cli_start.py"],
     "serve": ["serve.py"],
     "demo": ["demo.py"],
+    "tracking": ["tracking.py"],
 }
 
 

@@ -27,7 +27,9 @@ PATIENCE = 400.0
 @pytest.fixture(scope="module")
 def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     home, port = tmp_path_factory.mktemp("lived") / "home", two_free_ports()
-    command = [sys.executable, "-c", "from treadle.cli.main import main; main()", "demo", "--no-plot"]
+    # As a shell starts what it leaves in the background: told to ignore SIGINT, which must end the demo all the same.
+    command = ["sh", "-c", 'trap "" INT; exec "$@"', "sh"]
+    command += [sys.executable, "-c", "from treadle.cli.main import main; main()", "demo", "--no-plot"]
     command += ["--until", UNTIL, "--home", str(home), "--port", str(port)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     log = home.parent / "demo.log"
@@ -43,6 +45,7 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
                 process.wait(60)
             except subprocess.TimeoutExpired:
                 process.kill()
+                raise
 
 
 def test_the_overview_tells_of_the_model(look: Look, lived: str) -> None:
