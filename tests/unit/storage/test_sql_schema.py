@@ -94,9 +94,7 @@ def test_a_migration_that_fails_leaves_nothing(tmp_path, monkeypatch):
     store.close()
 
 
-@pytest.mark.parametrize(
-    "url", ["nonsense", "mysql://localhost/x", "mysql://localhost/x", "sqlite://", "sqlite:///:memory:"]
-)
+@pytest.mark.parametrize("url", ["nonsense", "mysql://localhost/x", "sqlite://", "sqlite:///:memory:"])
 def test_urls_that_cannot_be_used_say_so(url):
     with pytest.raises(InvalidInput) as caught:
         SqlStore(url)
