@@ -231,6 +231,7 @@ class Life:
         self.lived = Lived()
         self._killings = list(killings)
         self._chance = random.Random(seed)
+        self._one_at_a_time = threading.Lock()
         self._client = Client(server.control, server.gateway, actor="a test")
         self._http = httpx.Client(base_url=server.gateway, timeout=30)
 
@@ -264,19 +265,24 @@ class Life:
             timer.join()
 
     def _kill(self, killing: Killing) -> None:
-        if killing.kind == SUPERVISOR:
-            self.server.lose_supervisor()
-            self.lived.kills.append(SUPERVISOR)
-            return
-        others = [kind for kind in KINDS if kind != killing.kind]
-        for kind in (killing.kind, *others):
-            if self.server.kill(kind, self._chance):
-                self.lived.kills.append(kind)
-                return
+        with self._one_at_a_time:
+            if killing.kind == SUPERVISOR:
+                self.lived.kills.append(SUPERVISOR)
+                self.server.lose_supervisor()
+            else:
+                until(lambda: self._hit(killing.kind), "something to kill")
+
+    def _hit(self, kind: str) -> bool:
+        """Kill a process of a kind, or one of another where there is none now."""
+        for found in (kind, *(other for other in KINDS if other != kind)):
+            if self.server.kill(found, self._chance):
+                self.lived.kills.append(found)
+                return True
+        return False
 
     def _advance(self, to: datetime) -> None:
         for line in advanced(self._client, to):
-            self.lived.again += "waiting" in line
+            self.lived.again += isinstance(line.get("waiting"), str)
 
     def _send(self, rows: list[dict[str, Any]]) -> None:
         body = json.dumps({"rows": rows}, default=lambda at: at.isoformat())
