@@ -2,7 +2,7 @@
 # requires-python = ">=3.11"
 # dependencies = ["polars>=1.34"]
 # ///
-"""Will somebody come who has booked a visit? Small, quick, and served by a worker; on the tenth day all turns round."""
+"""Will somebody come who has booked a visit? Small, quick, and served by a worker; after five days all turns round."""
 
 import math
 from datetime import datetime, timedelta
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
-from treadle import Col, Model, Row, Window, age, by_time, col, days, gate_broken, metrics
+from treadle import Col, Model, Row, Window, age, by_time, canary, col, days, gate_broken, metrics, shadow
 
 DATA = Path(__file__).parent / "visits.parquet"
 
@@ -35,7 +35,7 @@ visits = Model(
     window=days(8),
     spacing=days(1),
     probation=days(2),
-    split=by_time(validation=days(1), test=days(2)),
+    split=by_time(validation=days(1), test=days(5)),
 )
 
 
@@ -76,4 +76,9 @@ def worth(row: Visit, expected: bool, came: bool) -> float:
     return (2.0 if came else -1.0) if expected else 0.0
 
 
-visits.ship(metrics.auc >= 0.62, retrain=[gate_broken(), age(days(4))])
+visits.ship(
+    metrics.auc >= 0.62,
+    metrics.worth.beats_champion(confidence=0.8),
+    rollout=[shadow(days(2)), canary(30, 100, hold=days(1))],
+    retrain=[gate_broken(), age(days(4))],
+)
