@@ -152,9 +152,14 @@ def _decisions(events: list[ev.SealedEvent]) -> list[tuple[Any, ...]]:
     told = [
         (item.event.at, item.event.payload.kind, _plain(item.event.payload))
         for item in events
-        if not isinstance(item.event.payload, ev.RoutingChanged | ev.CohortEvaluated)
+        if not isinstance(item.event.payload, ev.RoutingChanged | ev.CohortEvaluated) and not _by_chance(item.event)
     ]
     return sorted(told, key=lambda one: (one[0], one[1], str(one[2])))
+
+
+def _by_chance(event: ev.Event) -> bool:
+    """A canary is only examined once one of its answers has matured, and chance decides which requests it gets."""
+    return isinstance(event.payload, ev.RolloutExamined) and not event.payload.shadow
 
 
 def _plain(payload: Any) -> Any:
