@@ -98,7 +98,7 @@ class Child:
         self.started = time.monotonic()
 
     def tend(self) -> None:
-        """Restart it when it has ended, after a wait that doubles while it keeps ending early."""
+        """Start it again when it has ended, or could not be started, after a wait that doubles while it ends early."""
         if self.process is not None and self.process.poll() is None:
             return
         now = time.monotonic()
@@ -110,7 +110,13 @@ class Child:
             self.process = None
             self.retry_at = now + wait
         if now >= self.retry_at:
-            self.start()
+            try:
+                self.start()
+            except OSError as error:  # no room for its log, no process or memory left
+                self.restarts += 1
+                wait = min(BACKOFF_FIRST * 2 ** min(self.restarts, 10), BACKOFF_MOST)
+                logger.error("%s cannot be started: %s; trying again in %.1f s", self.name, error, wait)
+                self.retry_at = now + wait
 
     def ask_to_end(self) -> None:
         """Send it SIGTERM and do not wait; a thread sees to it that nothing of it stays."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import logging
 import os
@@ -11,7 +12,6 @@ import socket
 import sys
 import threading
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -28,6 +28,8 @@ logger = logging.getLogger("treadle.supervisor")
 
 READY_WITHIN = 60.0
 ENDING_WITHIN = 30.0
+LOOK, LOOK_AGAIN = 0.1, 1.0
+"""How often the processes are looked at, and how soon again after something went wrong with that."""
 
 
 class Supervisor:
@@ -73,13 +75,18 @@ class Supervisor:
         self._announce()
 
     def run(self) -> None:
-        """Keep every process alive until :meth:`stop`."""
+        """Keep every process alive until :meth:`stop`, whatever the disk and the routing table are like."""
         seen: tuple[int, int] | None = None
-        while not self._stop.wait(0.1):
+        pause = LOOK
+        while not self._stop.wait(pause):
             for child in [*self._children.values(), *self._workers.values()]:
                 child.tend()
-            seen = self._tend_workers(seen)
-            self._retire_workers()
+            try:
+                seen, pause = self._tend_workers(seen), LOOK
+                self._retire_workers()
+            except (OSError, TreadleError) as error:
+                logger.error("the workers cannot be tended: %s", error)
+                seen, pause = None, LOOK_AGAIN
 
     def stop(self) -> None:
         """Make :meth:`run` return."""
@@ -109,7 +116,7 @@ class Supervisor:
                 name = f"worker-{Path(path).stem}"
                 log = self._settings.home / "logs" / f"{name}.log"
                 self._workers[path] = Child(name, worker_command(version), log, self._worker_environment())
-                self._workers[path].start()
+                self._workers[path].tend()
         for path in set(self._workers) - set(wanted):
             self._retiring.append((table.revision, self._workers.pop(path)))
         return mark
@@ -134,7 +141,7 @@ class Supervisor:
         waiting = {"control": self._settings.control_url, "gateway": self._settings.gateway_url}
         while waiting:
             for name, url in list(waiting.items()):
-                if _answers(url + "/health"):
+                if answers(url + "/health"):
                     del waiting[name]
             for child in self._children.values():
                 if child.process is not None and child.process.poll() is not None:
@@ -234,9 +241,10 @@ def _check_port(host: str, port: int, patience: float) -> None:
         time.sleep(0.1)
 
 
-def _answers(url: str) -> bool:
+def answers(url: str) -> bool:
+    """Whether a process of a server is ready at this address."""
     try:
         with urllib.request.urlopen(url, timeout=1) as answer:  # noqa: S310  our own loopback address
             return bool(answer.status == 200)
-    except (urllib.error.URLError, OSError):
+    except (OSError, http.client.HTTPException):
         return False

@@ -123,8 +123,13 @@ class Driver:
                 self._mark(heapq.heappop(self._due)[1])
             with self._changed:
                 dirty, self._dirty = sorted(self._dirty), set()
-            for name in dirty:
-                self._start(self._state.models[name], now)
+            try:
+                while dirty:
+                    self._start(self._state.models[dirty[0]], now)
+                    dirty.pop(0)
+            finally:
+                with self._changed:
+                    self._dirty.update(dirty)
             with self._changed:
                 soon = any(setback.tries < PATIENT_TRIES for setback in self._held_back.values())
                 return len(self._running), not self._running and not self._dirty and not soon
@@ -273,10 +278,13 @@ class Driver:
         unforeseen = not isinstance(error, TreadleError)
         level = logging.ERROR if unforeseen else logging.WARNING
         logger.log(level, "%s failed (try %d): %s", name, tries, error, exc_info=error if unforeseen else None)
-        self._executor.failed(command, error, tries)
         timer = threading.Timer(wait, self._retry, [command.model])
         timer.daemon = True
         timer.start()
+        try:
+            self._executor.failed(command, error, tries)
+        except Exception:  # what made the command fail may keep the incident from being written too
+            logger.exception("the failure of %s cannot be recorded", name)
 
     def _retry(self, model: str) -> None:
         with self._changed:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import secrets
 import shutil
 import signal
 import socket
@@ -134,15 +135,13 @@ def descendants(root: int) -> dict[int, str]:
 
 
 def free_port() -> int:
-    """A port whose next one is free too."""
+    """A port whose next one is free too; none of those that clients get, one of which might take it meanwhile."""
     while True:
-        with socket.socket() as one, socket.socket() as next_one:
-            one.bind(("127.0.0.1", 0))
-            port = one.getsockname()[1]
-            if port < 65000:
-                with contextlib.suppress(OSError):
-                    next_one.bind(("127.0.0.1", port + 1))
-                    return int(port)
+        port = 20_000 + 2 * secrets.randbelow(5_000)
+        with contextlib.suppress(OSError):
+            for one in (port, port + 1):
+                socket.create_server(("127.0.0.1", one)).close()
+            return port
 
 
 def until(happens: Any, what: str, hindered: Any = lambda: "") -> None:

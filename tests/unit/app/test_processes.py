@@ -2,8 +2,10 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +13,11 @@ from pathlib import Path
 import pytest
 
 from treadle.app.processes import Child, alone
-from treadle.app.supervisor import only_one
+from treadle.app.settings import settings
+from treadle.app.supervisor import Supervisor, answers, only_one
+from treadle.domain.deployments import Route, RoutingTable, ServedModel, ServedVersion
 from treadle.domain.errors import Conflict
+from treadle.storage.routing import FileRouting
 
 SLEEPER = """
 import sys, time
@@ -86,6 +91,56 @@ def test_a_child_that_is_killed_is_started_again_after_a_wait(tmp_path: Path) ->
     assert child.process.pid != first.pid
     child.end()
     assert child.process.poll() is not None
+
+
+def test_a_child_that_cannot_be_started_is_tried_again(tmp_path: Path) -> None:
+    """A full disk has no room for its log."""
+    (tmp_path / "logs").write_text("in the way")
+    child = Child("c", [sys.executable, "-c", "import time; time.sleep(60)"], tmp_path / "logs" / "c.log")
+    child.tend()
+    assert child.process is None
+    assert child.retry_at > time.monotonic()
+    (tmp_path / "logs").unlink()
+    until(lambda: (child.tend(), child.process is not None)[1])
+    child.end()
+
+
+def test_a_supervisor_outlives_a_routing_table_that_cannot_be_read(tmp_path: Path) -> None:
+    where = settings(tmp_path)
+    (tmp_path / "routing.json").write_text("{")
+    supervisor = Supervisor(where)
+    tender = threading.Thread(target=supervisor.run)
+    tender.start()
+    spec = '{"name": "m"}'
+    version = ServedVersion(
+        1, "python", "d", 0.5, worker_socket=str(tmp_path / "w1.sock"), interpreter=sys.executable,
+        code_folder=str(tmp_path), code_entry="m.py", model_path=str(tmp_path / "m.pkl"),
+    )  # fmt: skip
+    served = ServedModel("m", "binary", None, None, None, {}, (), spec, (Route(1, 100.0),), (version,))
+    try:
+        time.sleep(0.3)
+        assert tender.is_alive()
+        FileRouting(tmp_path).publish(RoutingTable(1, (served,)))
+        until((tmp_path / "logs" / "worker-w1.log").exists)
+    finally:
+        supervisor.stop()
+        tender.join()
+        supervisor.close()
+
+
+def test_what_answers_nonsense_is_not_ready() -> None:
+    """On a port of the range for clients, a connection to nobody may meet itself and read what it has written."""
+
+    def echo(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.sendall(connection.recv(1000))
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=echo, args=[listener])
+        thread.start()
+        assert not answers(f"http://127.0.0.1:{listener.getsockname()[1]}/health")
+        thread.join()
 
 
 def test_a_lock_goes_with_its_process(tmp_path: Path) -> None:

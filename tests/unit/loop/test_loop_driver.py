@@ -10,7 +10,7 @@ import pytest
 
 from treadle.app.clocks import VirtualClock
 from treadle.domain import events as ev
-from treadle.domain.errors import InvalidInput, WorkerUnavailable
+from treadle.domain.errors import InvalidInput, TreadleError, WorkerUnavailable
 from treadle.domain.gates import GateReport, Verdict
 from treadle.loop.decide import Command, Judge, Promote, RequestTraining, Train, Watch, command_id
 from treadle.loop.driver import PATIENT_TRIES, Driver
@@ -205,6 +205,52 @@ def test_a_failing_command_is_set_aside_told_of_and_tried_again(
         driver.stop()
         thread.join(10)
     assert kinds(executor)[-1] == "Promote"
+
+
+def test_a_failure_that_nobody_can_be_told_of_is_tried_again_all_the_same(
+    store: SqlStore, driver: Driver, executor: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a full disk the incident that tells of a failure cannot be written either."""
+
+    def full(*_: object) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr("treadle.loop.driver.RETRY_FIRST", 0.1)
+    monkeypatch.setattr(executor, "failed", full)
+    executor.broken[Train] = PATIENT_TRIES + 1
+    apply(store)
+    thread = threading.Thread(target=driver.run, daemon=True)
+    thread.start()
+    try:
+        for _ in range(400):
+            if "Promote" in kinds(executor):
+                break
+            threading.Event().wait(0.05)
+    finally:
+        driver.stop()
+        thread.join(10)
+    assert kinds(executor)[-1] == "Promote"
+
+
+def test_a_turn_that_fails_forgets_no_model(store: SqlStore, executor: Scripted, clock: VirtualClock) -> None:
+    broken = 2
+
+    def specs(_model: str, _revision: int) -> ModelSpec:
+        nonlocal broken
+        if broken:
+            broken -= 1
+            raise TreadleError("the database cannot be used")
+        return SPEC
+
+    driver = Driver(store.events, specs, executor, clock)
+    for model in ("a", "b"):
+        apply(store, model)
+    for _ in range(2):
+        with pytest.raises(TreadleError, match="database"):
+            driver.turn()
+    driver.settle()
+    driver.stop()
+    assert {name: state.champion for name, state in driver.state.models.items()} == {"a": 1, "b": 1}
 
 
 def test_a_model_that_trains_does_not_hold_up_another_or_its_own_watch(

@@ -128,6 +128,27 @@ def test_a_full_disk_is_told_and_leaves_no_torn_record(tmp_path):
     assert all_records(tmp_path) == [samples.a_prediction(1), samples.a_prediction(3)]
 
 
+def test_a_writer_that_starts_on_a_full_disk_waits_for_room(tmp_path):
+    """A gateway that is started anew while the disk is full refuses requests; it does not stay away."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+        writer = WalWriter(tmp_path / "gateway")
+        for _ in range(2):
+            with pytest.raises(OSError, match="large"):
+                writer.append(samples.a_prediction(1))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    writer.append(samples.a_prediction(2))
+    writer.close()
+    assert all_records(tmp_path / "gateway") == [samples.a_prediction(2)]
+    assert not list((tmp_path / "gateway").glob("*.new"))
+    with pytest.raises(NotADirectoryError):
+        WalWriter(segments(tmp_path / "gateway")[0] / "below")
+
+
 def test_a_record_costs_microseconds(tmp_path):
     writer = WalWriter(tmp_path)
     record = samples.a_prediction(rows=1)

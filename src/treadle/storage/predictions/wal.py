@@ -37,6 +37,7 @@ _SALT = 8
 HEADER_BYTES = len(_MAGIC) + _SALT
 _FRAME = struct.Struct("<II")
 _LARGEST = 2**31
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _PAYLOAD_STARTS = b"\x9b"  # a msgpack array of 11
 _Fields = tuple[
     str, str, int, datetime, int, dict[str, list[Any]], list[Any], list[Any], float | None, float, bool
@@ -57,7 +58,9 @@ _DECODER = msgspec.msgpack.Decoder(_Fields)
 class WalWriter:
     """``ports.PredictionWriter``: one ``write()`` a record, a new segment at each start and whenever one is full.
 
-    ``folder`` is that of one gateway; several writers may share it. May be shared by threads.
+    ``folder`` is that of one gateway; several writers may share it. May be shared by threads. One that is made while
+    the disk is full begins its segment with the first record that there is room for; raises OSError for a folder that
+    cannot be written to.
     """
 
     def __init__(self, folder: Path, *, segment_bytes: int = SEGMENT_BYTES) -> None:
@@ -71,8 +74,11 @@ class WalWriter:
         self._offset = 0
         self._seed = 0
         self._closed = False
-        folder.mkdir(parents=True, exist_ok=True)
-        self._open_segment()
+        try:
+            self._open_segment()
+        except OSError as error:
+            if error.errno not in _NO_ROOM:
+                raise  # else there may be room again once somebody asks
 
     def append(self, record: PredictionRecord) -> None:
         """Hand one answered request to the operating system; when this returns, a killed process loses nothing.
@@ -140,6 +146,7 @@ class WalWriter:
 
     def _open_segment(self) -> None:
         """Make the next segment. It gets its name once it is locked, so that nobody takes it for an abandoned one."""
+        self._folder.mkdir(parents=True, exist_ok=True)
         name = f"{time.time_ns() // 1000:016d}-{os.getpid()}-{secrets.token_hex(4)}"
         fresh = self._folder / (name + UNBORN)
         descriptor = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
