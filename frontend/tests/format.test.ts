@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { ago, bytes, duration, finite, metric, number, percent, plain, span } from "../src/lib/format";
+import { ago, bytes, clockOf, duration, finite, metric, number, percent, plain, span } from "../src/lib/format";
 
 describe("numbers", () => {
   test("what is no number, or not finite, is told apart from zero", () => {
@@ -57,4 +57,11 @@ describe("times", () => {
     expect(ago("2013-12-14T15:19:50Z", now)).toBe("just now");
     expect(ago("2013-12-14T17:20:00Z", now)).toBe("in 2 hours");
   });
+});
+
+test("what has just happened does not lie in the future of a server that says whole minutes", () => {
+  const told = Date.parse("2026-11-21T12:51:00Z");
+  expect(clockOf(told, told + 35_000)).toBe(told + 35_000);
+  expect(clockOf(told, told + 600_000)).toBe(told);
+  expect(clockOf(told, told - 1)).toBe(told);
 });

@@ -2,6 +2,7 @@
 
 import type { Doing, SealedEvent } from "./schema";
 import { payloadOf, type Kind } from "./events";
+import { clockOf } from "../lib/format";
 
 export interface Pulse {
   readonly now: string;
@@ -52,7 +53,7 @@ class Live {
 
   /** What time it is to the loop, in milliseconds; the browser's own until it is known. */
   get now(): number {
-    return this.pulse ? Date.parse(this.pulse.now) : Date.now();
+    return this.pulse ? clockOf(Date.parse(this.pulse.now), Date.now()) : Date.now();
   }
 }
 

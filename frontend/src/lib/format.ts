@@ -123,6 +123,14 @@ export function moment(at: string | number): string {
   return `${date(at)}, ${clock(at)}`;
 }
 
+/**
+ * What time it is to the server, in milliseconds, from what it said last (``told``) and the browser's own clock
+ * (``here``). On a wall clock it says whole minutes, which would put what has just happened into the future.
+ */
+export function clockOf(told: number, here: number): number {
+  return here >= told && here - told < 90_000 ? here : told;
+}
+
 /** How long before ``now`` (milliseconds) something was. */
 export function ago(at: string, now: number): string {
   const seconds = (now - Date.parse(at)) / 1000;

@@ -86,7 +86,7 @@ def apply(
             _ask(found)
         latest = client.latest_events(limit=1)
         after = latest[0].position if latest else 0
-        applied = client.apply(bundle, expected=found.digest, log=told.log)
+        applied = client.apply(bundle, expected=found.digest)
         told.pause()
         if not json_:
             if yes:

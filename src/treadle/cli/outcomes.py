@@ -84,7 +84,7 @@ def upload(
             try:
                 for share, answered in _sent(client, model, found, batch):
                     tally.add(answered)
-                    told(f"uploading to {model}", round(share * 100), 100, f"{tally.total:,} outcomes")
+                    told(f"uploading to {model}", round(share * 100), 100, f"{tally.total:,} answered")
             except BaseException:
                 told.pause()
                 if tally.total:

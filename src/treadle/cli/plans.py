@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 SPANS = frozenset({"horizon", "poll", "probation", "spacing", "window"})
 """Settings that are durations; a plan has them in seconds."""
 
+SHARES = frozenset({"split.test", "split.validation"})
+"""Settings that are a share of the rows below 1, and a duration from there on."""
+
 WIDEST = 100
 
 
@@ -48,7 +51,9 @@ def diff(plan: Plan) -> Iterator[str]:
 
 def shown(path: str, value: Any) -> str:
     """A setting's value in a few words."""
-    if path in SPANS and isinstance(value, int | float):
+    if isinstance(value, bool):
+        return str(value)
+    if isinstance(value, int | float) and (path in SPANS or (path in SHARES and value >= 1)):
         return str(timedelta(seconds=value)).removesuffix(", 0:00:00")
     if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
         text = ", ".join(_expression(item) for item in value)

@@ -57,6 +57,8 @@ def test_what_differs_stands_alone() -> None:
         ("gates", [{"kind": "of a later release"}], "{'kind': 'of a later release'}"),
         ("code/model.py", "x" * 200, "x" * 97 + "..."),
         ("horizon", 5400.0, "1:30:00"),
+        ("split.test", 0.25, "0.25"),
+        ("split.test", 2419200.0, "28 days"),
     ],
 )
 def test_values_in_a_few_words(path: str, value: object, text: str) -> None:
