@@ -15,6 +15,9 @@ DEFAULT_EXPERIMENT = "0"
 RUN_NAME_TAG = "mlflow.runName"
 """The tag that follows a run's name, and that the name follows."""
 
+PARENT_TAG = "mlflow.parentRunId"
+"""The tag that holds the id of the run that a run is a part of."""
+
 NOTE_TAG = "mlflow.note.content"
 """The tag that holds the note (description) of a run or an experiment, in Markdown."""
 

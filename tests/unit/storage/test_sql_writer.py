@@ -64,7 +64,7 @@ def test_a_bad_change_leaves_the_others_alone(store):
 
 def test_what_the_driver_raises_is_told(store):
     def broken(connection: WriteConnection) -> None:
-        connection.cursor.command("SELECT * FROM nothing")
+        connection.cursor.command("SELECT * FROM absent")
 
     with pytest.raises(TreadleError, match="no such table"):
         store.writer.submit(broken).result(10)

@@ -15,6 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from treadle.domain.errors import InvalidInput
+from treadle.domain.search import like
 
 WRITES = "treadle_writes"
 """The execution option of connections whose transactions write."""
@@ -115,6 +116,7 @@ def is_deadlock(error: BaseException) -> bool:
 
 def _prepare_sqlite(connection: sqlite3.Connection, _: object) -> None:
     connection.isolation_level = None
+    connection.create_function("treadle_like", 3, _like, deterministic=True)
     for pragma in ("foreign_keys=ON", "synchronous=NORMAL"):
         connection.execute(f"PRAGMA {pragma}")
     deadline = time.monotonic() + BUSY_SECONDS
@@ -138,3 +140,7 @@ def _begin_sqlite(connection: Connection) -> None:
 def _begin_postgres(connection: Connection) -> None:
     if not connection.get_execution_options().get(WRITES, False):
         connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+
+
+def _like(text: str, pattern: str, ignore_case: int) -> bool:
+    return like(pattern, ignore_case=bool(ignore_case)).fullmatch(text) is not None

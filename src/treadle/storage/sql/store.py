@@ -10,6 +10,7 @@ from treadle.ports.register import Register
 from treadle.ports.runs import Runs
 from treadle.ports.snapshots import Snapshots
 from treadle.ports.steps import StepCache
+from treadle.ports.tracking import Tracking
 from treadle.ports.versions import Versions
 from treadle.storage.sql.database import Database
 from treadle.storage.sql.deployments import SqlDeployments
@@ -22,6 +23,8 @@ from treadle.storage.sql.register import SqlRegister
 from treadle.storage.sql.runs import SqlRuns
 from treadle.storage.sql.snapshots import SqlSnapshots
 from treadle.storage.sql.step_cache import SqlStepCache
+from treadle.storage.sql.tracking.run_writing import RunWriter
+from treadle.storage.sql.tracking.store import SqlTracking
 from treadle.storage.sql.versions import SqlVersions
 from treadle.storage.sql.writer import Writer
 
@@ -42,7 +45,6 @@ class SqlStore:
             raise
         self.events: Events = SqlEvents(self._database)
         self.models: Models = SqlModels(self._database)
-        self.runs: Runs = SqlRuns(self._database)
         self.versions: Versions = SqlVersions(self._database)
         self.deployments: Deployments = SqlDeployments(self._database)
         self.snapshots: Snapshots = SqlSnapshots(self._database)
@@ -51,6 +53,10 @@ class SqlStore:
         self.register: Register = SqlRegister(self._database)
         self.manifest = Manifest(self._database)
         self.writer = Writer(self._database)
+        written = RunWriter(self._database.engine)
+        self.writer.undone.append(written.keys.forget)
+        self.tracking: Tracking = SqlTracking(self._database, self.writer, written)
+        self.runs: Runs = SqlRuns(self._database, self.writer, written)
 
     def close(self) -> None:
         """Write what is queued, then let go of the database."""

@@ -1,4 +1,4 @@
-"""The tables. Records are JSON documents in ``body``; the other columns are for looking them up.
+"""The tables, but those of tracking. Records are JSON documents in ``body``; the other columns are for looking them up.
 
 Migrations make these tables; a test holds the two against each other.
 """
@@ -9,8 +9,6 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
-    Float,
-    ForeignKey,
     ForeignKeyConstraint,
     Index,
     Integer,
@@ -65,41 +63,6 @@ models = Table(
     Column("name", Text, primary_key=True),
     Column("revision", Integer, primary_key=True),
     Column("body", Text, nullable=False),
-)
-runs = Table(
-    "runs",
-    metadata,
-    Column("number", NUMBER, primary_key=True, autoincrement=True),
-    Column("id", Text, nullable=False),
-    Column("model", Text, nullable=False),
-    Column("parent", Text),
-    Column("started_at", Text, nullable=False),
-    Column("body", Text, nullable=False),
-    UniqueConstraint("id"),
-    Index(None, "model", "started_at"),
-    Index(None, "parent", "started_at"),
-)
-metrics = Table(
-    "metrics",
-    metadata,
-    Column("number", NUMBER, primary_key=True, autoincrement=True),
-    Column("run", NUMBER, ForeignKey("runs.number"), nullable=False),
-    Column("key", Text, nullable=False),
-    Column("step", BigInteger, nullable=False),
-    Column("at", BigInteger, nullable=False),
-    Column("value", Float, nullable=False),
-    Column("nan", Boolean, nullable=False),
-    UniqueConstraint("run", "key"),
-)
-metric_points = Table(
-    "metric_points",
-    metadata,
-    Column("metric", NUMBER, ForeignKey("metrics.number"), primary_key=True),
-    Column("step", BigInteger, primary_key=True),
-    Column("at", BigInteger, primary_key=True),
-    Column("value", Float, primary_key=True),
-    Column("nan", Boolean, primary_key=True),
-    sqlite_with_rowid=False,
 )
 versions = Table(
     "versions",

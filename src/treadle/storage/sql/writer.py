@@ -52,6 +52,8 @@ class Writer:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._closed = False
+        self.undone: list[Callable[[], None]] = []
+        """Called on the writer's thread after a rollback: what was cached may be gone."""
 
     def submit(self, work: Callable[[WriteConnection], T]) -> Future[T]:
         """Queue a change. Raises TreadleError after the writer was closed."""
@@ -117,9 +119,14 @@ class Writer:
                     finally:
                         cursor.close()
             except Exception as error:
+                self._forget()
                 if last or not dialects.is_deadlock(error):
                     raise
         raise AssertionError
+
+    def _forget(self) -> None:
+        for call in self.undone:
+            call()
 
     def _one(self, job: _Job, connection: WriteConnection) -> tuple[Any, BaseException | None]:
         connection.cursor.command("SAVEPOINT change")
@@ -131,6 +138,7 @@ class Writer:
                 raise
             connection.cursor.command("ROLLBACK TO SAVEPOINT change")
             connection.cursor.command("RELEASE SAVEPOINT change")
+            self._forget()
             return None, error
         connection.cursor.command("RELEASE SAVEPOINT change")
         return result, None

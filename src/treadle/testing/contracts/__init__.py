@@ -25,6 +25,8 @@ for _module in (
     "predictions",
     "records",
     "runs",
+    "tracking",
+    "tracking_curves",
     "versions",
 ):
     pytest.register_assert_rewrite(f"treadle.testing.contracts.{_module}")
@@ -47,13 +49,17 @@ from treadle.testing.contracts.records import (  # noqa: E402
     StepCacheContract,
 )
 from treadle.testing.contracts.runs import RunsContract  # noqa: E402
+from treadle.testing.contracts.tracking import ExperimentsContract, RunStoreContract  # noqa: E402
+from treadle.testing.contracts.tracking_curves import CurvesContract  # noqa: E402
 from treadle.testing.contracts.versions import VersionsContract  # noqa: E402
 
 __all__ = [
     "ArtifactsContract",
     "BlobsContract",
+    "CurvesContract",
     "DeploymentsContract",
     "EventsContract",
+    "ExperimentsContract",
     "JoinedLogContract",
     "MeasurementsContract",
     "ModelsContract",
@@ -61,6 +67,7 @@ __all__ = [
     "PredictionLogContract",
     "RegisterContract",
     "RoutingContract",
+    "RunStoreContract",
     "RunsContract",
     "SnapshotsContract",
     "StepCacheContract",

@@ -2,11 +2,11 @@
 
 from alembic import context
 
-from treadle.storage.sql.tables import metadata
+from treadle.storage.sql.tracking import tables
 
 context.configure(
     connection=context.config.attributes["connection"],
-    target_metadata=metadata,
+    target_metadata=tables.experiments.metadata,
     transactional_ddl=True,
     render_as_batch=True,
 )

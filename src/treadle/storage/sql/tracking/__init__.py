@@ -1,0 +1,1 @@
+"""Tracking on SQL: experiments, runs, curves in chunks, and searches compiled to SQL."""

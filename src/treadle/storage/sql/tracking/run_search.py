@@ -1,0 +1,232 @@
+"""Finding runs.
+
+How the database goes about it is decided here, because it has no statistics: by the rarest condition, where one is
+rare; along the index of the metric that is ordered by, where none is; otherwise over all runs of the experiments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, and_, exists, false, func, or_, select, true
+
+from treadle.domain.search import EVERYTHING, AllOf, Comparison, Condition, Kind, Op, Order, View
+from treadle.domain.tracking import DatasetSummary, Found, TrackedRun
+from treadle.domain.tracking_errors import bad_cursor
+from treadle.storage.sql.database import Database
+from treadle.storage.sql.tracking import searching
+from treadle.storage.sql.tracking.keys import ReadKeys
+from treadle.storage.sql.tracking.run_columns import KEYED, RunColumns, whole
+from treadle.storage.sql.tracking.run_reading import read_runs
+from treadle.storage.sql.tracking.searching import Page, Term
+from treadle.storage.sql.tracking.tables import (
+    datasets,
+    run_comments,
+    run_datasets,
+    run_metrics,
+    run_params,
+    run_tags,
+    runs,
+)
+
+RARE = 2_000
+"""A condition that so many runs fulfil, or fewer, leads the search for a page."""
+
+COUNTED = 200_000
+"""Runs that a condition is tried on before a count, to find the rarest."""
+
+_NUMBER, _NAN, _MISSING = range(3)
+
+
+class SqlRunSearch:
+    """``ports.tracking.RunSearch`` on SQL."""
+
+    def __init__(self, database: Database, keys: ReadKeys) -> None:
+        self._database = database
+        self._keys = keys
+
+    def search_runs(
+        self,
+        experiments: Sequence[str],
+        condition: Condition = EVERYTHING,
+        order: Sequence[Order] = (),
+        *,
+        text: str = "",
+        view: View = View.ACTIVE,
+        limit: int = 1000,
+        cursor: str | None = None,
+    ) -> Found[TrackedRun]:
+        """Runs of the experiments that fulfil a condition. Raises InvalidInput for a bad cursor."""
+        with self._database.read() as connection:
+            search = _Search(connection, self._keys, experiments, condition, text, view)
+            page = search.page(order, limit, cursor)
+            return Found(read_runs(connection, self._keys, page.numbers), page.cursor)
+
+    def count_runs(
+        self,
+        experiments: Sequence[str],
+        condition: Condition = EVERYTHING,
+        *,
+        text: str = "",
+        view: View = View.ACTIVE,
+    ) -> int:
+        """How many a search finds."""
+        with self._database.read() as connection:
+            return _Search(connection, self._keys, experiments, condition, text, view).count()
+
+    def search_datasets(self, experiments: Sequence[str], *, limit: int = 1000) -> Sequence[DatasetSummary]:
+        """The data sets that active runs of the experiments used, each context apart."""
+        columns = (runs.c.experiment, datasets.c.name, datasets.c.digest, run_datasets.c.context)
+        found = (
+            select(*columns)
+            .join_from(run_datasets, runs, runs.c.number == run_datasets.c.run)
+            .join(datasets, datasets.c.number == run_datasets.c.dataset)
+            .where(_among(runs.c.experiment, experiments), runs.c.active == true())
+            .distinct()
+            .order_by(*columns)
+            .limit(limit)
+        )
+        with self._database.read() as connection:
+            return [DatasetSummary(str(row[0]), *row[1:]) for row in connection.execute(found).all()]
+
+
+class _Search:
+    """One search, on one state of the database."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        keys: ReadKeys,
+        experiments: Sequence[str],
+        condition: Condition,
+        text: str,
+        view: View,
+    ) -> None:
+        self._connection = connection
+        self._columns = RunColumns(connection.dialect.name, lambda name: keys.number(connection, name))
+        self._experiments = experiments
+        self._terms = list(condition.terms) if isinstance(condition, AllOf) else [condition]
+        self._view = searching.in_view(runs.c.active, view)
+        self._words = [_mentions(word) for word in text.split()]
+
+    def count(self) -> int:
+        """How many runs there are."""
+        leading, _ = self._rarest(COUNTED)
+        statement = self._filtered(select(func.count()), leading, hidden=leading is not None)
+        return int(self._connection.execute(statement).scalar_one())
+
+    def page(self, order: Sequence[Order], limit: int, cursor: str | None) -> Page:
+        """The numbers of the runs on one page."""
+        leading, count = self._rarest(RARE + 1)
+        if leading is not None and count > RARE:
+            leading = None
+        if leading is None and order and order[0].column.kind is Kind.METRIC:
+            return self._along(order, limit, cursor)
+        terms = [*searching.terms(order, self._columns.sorted), *_LAST]
+        statement = self._filtered(select(runs.c.number), leading, hidden=leading is not None)
+        return searching.page(self._connection, statement, terms, limit, cursor)
+
+    def _along(self, order: Sequence[Order], limit: int, cursor: str | None) -> Page:
+        """Along the index of the first metric: runs with a number, then those with NaN, then those without it."""
+        first, key = order[0], self._columns.key(order[0].column.key)
+        rest = [*searching.terms(order[1:], self._columns.sorted), *_LAST]
+        m = run_metrics.c
+        part, behind = _NUMBER, None
+        if cursor is not None:
+            part, behind = _read_part(cursor)
+        numbers: list[int] = []
+        while part <= _MISSING:
+            if part == _MISSING:
+                without = exists(select(m.run).where(m.run == runs.c.number, m.key == key))
+                statement, terms = self._filtered(select(runs.c.number)).where(~without), rest
+            else:
+                of = and_(m.key == key, m.nan == (true() if part == _NAN else false()))
+                metric = select(runs.c.number).join_from(run_metrics, runs, runs.c.number == m.run).where(of)
+                statement = self._filtered(metric, hidden=True, joined=True)
+                terms = [Term(m.value, first.ascending), *rest] if part == _NUMBER else rest
+            found = searching.page(self._connection, statement, terms, limit - len(numbers), behind)
+            numbers.extend(found.numbers)
+            if found.cursor is not None:
+                return Page(numbers, f"{part}:{found.cursor}")
+            if len(numbers) == limit and part < _MISSING:
+                return Page(numbers, f"{part + 1}:")
+            part, behind = part + 1, None
+        return Page(numbers, None)
+
+    def _filtered(
+        self, statement: Select[Any], leading: Comparison | None = None, *, hidden: bool = False, joined: bool = False
+    ) -> Select[Any]:
+        """The statement with scope and conditions. ``hidden`` keeps the planner from the index of the experiments."""
+        if not joined:
+            statement = statement.select_from(self._from(leading))
+        for table, on in self._columns.joined:
+            statement = statement.outerjoin(table, on)
+        experiment: ColumnElement[Any] = runs.c.experiment
+        scope = [_among(searching.plus(experiment) if hidden else experiment, self._experiments), self._view]
+        if leading is not None:
+            table = KEYED[leading.column.kind]
+            scope += [table.c.key == self._columns.key(leading.column.key), self._columns.fulfils(leading)]
+        rest = [searching.compiled(term, self._columns.comparison) for term in self._terms if term is not leading]
+        return statement.where(*scope, *rest, *self._words)
+
+    def _from(self, leading: Comparison | None) -> Any:
+        if leading is None:
+            return runs
+        table = KEYED[leading.column.kind]
+        return table.join(runs, runs.c.number == table.c.run)
+
+    def _rarest(self, most: int) -> tuple[Comparison | None, int]:
+        """The condition that the fewest runs fulfil, and how many do (``most`` at the most)."""
+        best: tuple[Comparison | None, int] = (None, most + 1)
+        for term in self._terms:
+            if not isinstance(term, Comparison) or term.column.kind not in KEYED or term.op is Op.IS_NULL:
+                continue
+            if not _indexed(term):
+                continue
+            table = KEYED[term.column.kind]
+            some = select(table.c.run).where(
+                table.c.key == self._columns.key(term.column.key), self._columns.fulfils(term)
+            )
+            counted = select(func.count()).select_from(some.limit(min(most, best[1])).subquery())
+            count = int(self._connection.execute(counted).scalar_one())
+            if count < best[1]:
+                best = term, count
+        return best
+
+
+_LAST = (Term(runs.c.started, ascending=False), Term(runs.c.id))
+
+
+def _indexed(term: Comparison) -> bool:
+    """Whether the runs that fulfil a condition are found by an index alone."""
+    if term.op is Op.IS_NOT_NULL:
+        return True
+    if term.column.kind is Kind.METRIC:
+        return term.op is not Op.NE
+    return term.column.kind in (Kind.PARAM, Kind.TAG) and term.op in (Op.EQ, Op.IN)
+
+
+def _among(experiment: ColumnElement[Any], wanted: Sequence[str]) -> ColumnElement[bool]:
+    numbers = sorted({int(one) for one in wanted if one.isascii() and one.isdigit() and len(one) < 19})
+    if len(numbers) == 1:
+        return experiment == numbers[0]
+    return experiment.in_(numbers)
+
+
+def _mentions(word: str) -> ColumnElement[bool]:
+    """Runs that have a word in their name, params, tags or comments."""
+    places: list[ColumnElement[bool]] = [runs.c.name.icontains(word, autoescape=True)]
+    for t in (run_params, run_tags):
+        of = select(t.c.run).where(t.c.run == runs.c.number)
+        places.append(exists(of.where(whole(t).icontains(word, autoescape=True))))
+    said = select(run_comments.c.run).where(run_comments.c.run == runs.c.number)
+    places.append(exists(said.where(run_comments.c.text.icontains(word, autoescape=True))))
+    return or_(*places)
+
+
+def _read_part(cursor: str) -> tuple[int, str | None]:
+    part, _, behind = cursor.partition(":")
+    if part not in ("0", "1", "2"):
+        raise bad_cursor(cursor)
+    return int(part), behind or None
