@@ -9,7 +9,7 @@ from typing import Any
 
 import treadle
 from treadle.api.loop_deploy import LoopDeploy
-from treadle.api.mlflow.run_files import RunFiles, TrainingRuns
+from treadle.api.mlflow.run_files import RunFiles, TrackedLocations, TrainingRuns
 from treadle.api.mlflow.services import TrackingServices
 from treadle.api.services import ControlServices
 from treadle.app.clocks import clock_of
@@ -22,6 +22,7 @@ from treadle.engines.local.engine import LocalEngine
 from treadle.engines.local.environments import UvEnvironments
 from treadle.loop.plan import PlanService
 from treadle.ports.clock import Clock
+from treadle.ports.tracking import Tracking
 from treadle.registry.service import RegistryService
 from treadle.storage.artifacts.local_artifacts import LocalArtifacts
 from treadle.storage.blobs.obstore_blobs import ObstoreBlobs
@@ -39,6 +40,11 @@ class Ground:
     code_trees: LocalCodeTrees
     engine: LocalEngine
     clock: Clock
+
+    @property
+    def tracking(self) -> Tracking:
+        """Experiments and runs."""
+        return self.store.tracking
 
     def tree_of(self, model: str, code_digest: str) -> CodeTree:
         """The code tree of a version, from the applied revision that brought it. Raises NotFound."""
@@ -90,9 +96,15 @@ def control_services(where: Settings, loop: SocketLoopClient) -> tuple[ControlSe
         home=str(where.home),
         blobs=ground.blobs,
     )
-    own = TrainingRuns(store.runs)
-    files = RunFiles(LocalArtifacts(where.home / "artifacts"), ground.blobs, own)
-    return control, TrackingServices(clock=ground.clock, version=treadle.__version__, run_files=files, locations=own)
+    files = RunFiles(LocalArtifacts(where.home / "artifacts"), ground.blobs, TrainingRuns(store.runs))
+    tracking = TrackingServices(
+        clock=ground.clock,
+        version=treadle.__version__,
+        run_files=files,
+        locations=TrackedLocations(ground.tracking),
+        tracking=ground.tracking,
+    )
+    return control, tracking
 
 
 @dataclass(frozen=True)

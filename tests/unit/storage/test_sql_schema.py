@@ -12,8 +12,9 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 
 from treadle.domain.errors import CorruptData, InvalidInput, TreadleError
-from treadle.storage.sql import migrating, tables
+from treadle.storage.sql import migrating
 from treadle.storage.sql.store import SqlStore
+from treadle.storage.sql.tracking import tables
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def change(path: Path, *statements: str) -> None:
 def test_migrations_make_the_tables_that_the_code_uses(path):
     engine = create_engine(f"sqlite:///{path}")
     with engine.connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), tables.metadata) == []
+        assert compare_metadata(MigrationContext.configure(connection), tables.experiments.metadata) == []
     engine.dispose()
 
 

@@ -12,6 +12,7 @@ from treadle.domain.errors import InvalidInput, NotFound
 from treadle.ports.artifacts import Artifacts, Reading
 from treadle.ports.blobs import Blobs
 from treadle.ports.runs import Runs
+from treadle.ports.tracking import RunStore
 
 _DEPTH = 3
 
@@ -166,6 +167,25 @@ class TrainingRuns:
         """Where a run's artifacts lie. Raises NotFound."""
         run = self.runs.get(run_id)
         return Location(f"mlflow-artifacts:/{run.model}/{run.id}/artifacts")
+
+    def logged_model(self, model_id: str) -> Location:
+        """Raises NotFound: there are none here."""
+        raise NotFound(f"Logged model with ID {model_id!r} not found.", hint="search for it")
+
+    def version(self, name: str, version: str) -> Location:
+        """Raises NotFound: there are none here."""
+        raise NotFound(f"Model Version (name={name}, version={version}) not found", hint="search for it")
+
+
+@dataclass(frozen=True)
+class TrackedLocations:
+    """Where tracking says that artifacts lie."""
+
+    tracking: RunStore
+
+    def run(self, run_id: str) -> Location:
+        """Of a run. Raises NotFound."""
+        return Location(self.tracking.run_info(run_id).artifact_uri)
 
     def logged_model(self, model_id: str) -> Location:
         """Raises NotFound: there are none here."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from treadle.api.mlflow.run_files import Locations, RunFiles
 from treadle.ports.clock import Clock
+from treadle.ports.tracking import Tracking
 
 
 @dataclass(frozen=True)
@@ -16,3 +17,4 @@ class TrackingServices:
     version: str
     run_files: RunFiles
     locations: Locations
+    tracking: Tracking

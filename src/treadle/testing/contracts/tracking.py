@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import pytest
 
@@ -197,7 +197,7 @@ class RunStoreContract(TrackingBase):
             tracking.history("x", "loss")
         with pytest.raises(NotFound):
             tracking.comments("x")
-        for change in (
+        changes: list[Future[Any]] = [
             tracking.update_run("x", status=Status.FAILED),
             tracking.delete_run("x", at=1),
             tracking.restore_run("x"),
@@ -207,7 +207,8 @@ class RunStoreContract(TrackingBase):
             tracking.log_inputs("x"),
             tracking.log_outputs("x", []),
             tracking.add_comment("x", author="a", text="t", at=1),
-        ):
+        ]
+        for change in changes:
             with pytest.raises(NotFound):
                 done(change)
 
@@ -228,14 +229,15 @@ class RunStoreContract(TrackingBase):
         for at in (5, 6):
             done(tracking.delete_run(run, at=at))
         assert (tracking.run_info(run).active, tracking.run_info(run).deleted) == (False, 5)
-        for change in (
+        changes: list[Future[Any]] = [
             tracking.update_run(run, name="x"),
             tracking.log_batch(run, params=[("a", "b")]),
             tracking.delete_tag(run, RUN_NAME_TAG),
             tracking.log_inputs(run, models=["m"]),
             tracking.log_outputs(run, [ModelOutput("m")]),
             tracking.move_run(run, "0"),
-        ):
+        ]
+        for change in changes:
             with pytest.raises(NotActive):
                 done(change)
         for _ in range(2):

@@ -51,7 +51,8 @@ async def other(scope: Any, receive: Any, send: Any) -> None:
 def ask(method: str, path: str, body: bytes = b"", query: bytes = b"") -> tuple[int, bytes]:
     own = TrainingRuns(memory.MemoryStore().runs)
     files = RunFiles(memory.MemoryArtifacts(), memory.MemoryBlobs(), own)
-    services = TrackingServices(clock=FixedClock(), version="0", run_files=files, locations=own)
+    tracking = memory.MemoryTracking()
+    services = TrackingServices(clock=FixedClock(), version="0", run_files=files, locations=own, tracking=tracking)
     app = MlflowApp(services, routes, other)
     sent: list[dict[str, Any]] = []
 
