@@ -2,7 +2,7 @@
 
     python benchmarks/run.py [NAME ...]
 
-Names: cli_start, serve, demo, tracking. Figures that are kept go into RESULTS.md with their date and command.
+Names: cli_start, serve, demo, tracking, pages. Figures that are kept go into RESULTS.md with their date and command.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ COMMANDS = {
     "serve": ["serve.py"],
     "demo": ["demo.py"],
     "tracking": ["tracking.py"],
+    "pages": ["pages.py"],
 }
 
 

@@ -15,7 +15,7 @@ import json
 import math
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -54,9 +54,8 @@ def to_plain(value: Any) -> Any:
     raise InvalidInput(f"a {type(value).__name__} cannot be stored", hint="use plain data: numbers, text, records")
 
 
-@functools.cache
-def _hints(cls: type) -> dict[str, Any]:
-    return typing.get_type_hints(cls)
+Reader = Callable[[Any], Any]
+"""Builds a value of one type from plain data."""
 
 
 def from_plain(cls: Any, plain: Any) -> Any:
@@ -64,62 +63,103 @@ def from_plain(cls: Any, plain: Any) -> Any:
 
     Raises InvalidInput where the shape does not fit.
     """
+    return _reader(cls)(plain)
+
+
+@functools.cache
+def _reader(cls: Any) -> Reader:
+    """What reads values of a type. Looking a type over costs more than reading one value, so it is done once."""
     if cls is Any or cls is object:
-        return plain
+        return _as_it_is
     origin = typing.get_origin(cls)
     if origin in (typing.Union, types.UnionType):
-        return _from_union(typing.get_args(cls), plain)
+        return _union_reader(typing.get_args(cls))
     if origin is typing.Literal:
-        return plain
+        return _as_it_is
     if origin in (tuple, list):
-        args = typing.get_args(cls)
-        if (origin is tuple and len(args) != 2) or (origin is tuple and args[1] is not Ellipsis):
-            return tuple(from_plain(arg, item) for arg, item in zip(args, plain, strict=True))
-        items = (from_plain(args[0], item) for item in plain)
-        return tuple(items) if origin is tuple else list(items)
+        return _sequence_reader(origin, typing.get_args(cls))
     if origin in (dict, Mapping) or (isinstance(origin, type) and issubclass(origin, Mapping)):
-        return {key: from_plain(typing.get_args(cls)[1], item) for key, item in plain.items()}
-    return _from_class(cls, plain)
+        item = _reader(typing.get_args(cls)[1])
+        return lambda plain: {key: item(value) for key, value in plain.items()}
+    return _class_reader(cls)
 
 
-def _from_union(args: tuple[Any, ...], plain: Any) -> Any:
-    if plain is None and type(None) in args:
-        return None
-    records = [a for a in args if dataclasses.is_dataclass(a)]
-    if isinstance(plain, Mapping) and records:
-        if len(records) == 1:
-            return from_plain(records[0], plain)
-        for record in records:
-            if getattr(record, "kind", None) == plain.get("kind"):
-                return from_plain(record, plain)
-        raise InvalidInput(f"unknown kind {plain.get('kind')!r}")
-    rest = [a for a in args if a is not type(None) and a not in records]
-    if len(rest) == 1:
-        return from_plain(rest[0], plain)
-    if float in rest and isinstance(plain, str) and plain in _NON_FINITE and str not in rest:
-        return _NON_FINITE[plain]
+def _as_it_is(plain: Any) -> Any:
     return plain
 
 
-def _from_class(cls: Any, plain: Any) -> Any:
-    if cls is float:
-        return _NON_FINITE[plain] if isinstance(plain, str) and plain in _NON_FINITE else float(plain)
-    if cls is datetime:
-        return datetime.fromisoformat(plain).astimezone(UTC)
-    if cls is timedelta:
-        return timedelta(seconds=plain)
+def _sequence_reader(origin: Any, args: tuple[Any, ...]) -> Reader:
+    if origin is tuple and (len(args) != 2 or args[1] is not Ellipsis):
+        readers = tuple(_reader(arg) for arg in args)
+        return lambda plain: tuple(read(item) for read, item in zip(readers, plain, strict=True))
+    item = _reader(args[0])
+    if origin is tuple:
+        return lambda plain: tuple([item(value) for value in plain])
+    return lambda plain: [item(value) for value in plain]
+
+
+def _union_reader(args: tuple[Any, ...]) -> Reader:
+    optional = type(None) in args
+    records: list[Any] = [a for a in args if dataclasses.is_dataclass(a)]
+    by_kind = {getattr(record, "kind", None): _reader(record) for record in reversed(records)}
+    record = _reader(records[0]) if len(records) == 1 else None
+    rest = [a for a in args if a is not type(None) and a not in records]
+    only = _reader(rest[0]) if len(rest) == 1 else None
+    non_finite = float in rest and str not in rest
+
+    def read(plain: Any) -> Any:
+        if plain is None and optional:
+            return None
+        if records and isinstance(plain, Mapping):
+            found = record or by_kind.get(plain.get("kind"))
+            if found is None:
+                raise InvalidInput(f"unknown kind {plain.get('kind')!r}")
+            return found(plain)
+        if only is not None:
+            return only(plain)
+        return _NON_FINITE.get(plain, plain) if non_finite and isinstance(plain, str) else plain
+
+    return read
+
+
+def _float(plain: Any) -> float:
+    return _NON_FINITE[plain] if isinstance(plain, str) and plain in _NON_FINITE else float(plain)
+
+
+def _datetime(plain: Any) -> datetime:
+    return datetime.fromisoformat(plain).astimezone(UTC)
+
+
+def _timedelta(plain: Any) -> timedelta:
+    return timedelta(seconds=plain)
+
+
+_SCALARS: dict[Any, Reader] = {float: _float, datetime: _datetime, timedelta: _timedelta}
+
+
+def _class_reader(cls: Any) -> Reader:
+    if cls in _SCALARS:
+        return _SCALARS[cls]
     if isinstance(cls, type) and issubclass(cls, enum.Enum):
-        return cls(plain)
-    if dataclasses.is_dataclass(cls) and isinstance(cls, type):
+        return cls
+    if not (dataclasses.is_dataclass(cls) and isinstance(cls, type)):
+        return _as_it_is
+    names = tuple(field.name for field in dataclasses.fields(cls))
+    readers: dict[str, Reader] = {}
+
+    def read(plain: Any) -> Any:
         if not isinstance(plain, Mapping):
             raise InvalidInput(f"a {cls.__name__} is made of named fields, not of {plain!r}")
-        hints = _hints(cls)
-        known = {f.name: from_plain(hints[f.name], plain[f.name]) for f in dataclasses.fields(cls) if f.name in plain}
+        if len(readers) < len(names):  # not before: a record may have fields of its own type
+            hints = typing.get_type_hints(cls)
+            readers.update({name: _reader(hints[name]) for name in names})
+        known = {name: readers[name](plain[name]) for name in names if name in plain}
         try:
             return cls(**known)
         except TypeError as error:
             raise InvalidInput(f"cannot read a {cls.__name__}: {error}") from error
-    return plain
+
+    return read
 
 
 def dumps(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -121,7 +122,7 @@ def last_measured(evaluations: Iterable[Evaluation]) -> list[Evaluation]:
 
 def _series(measured: Iterable[Measured | None]) -> dict[str, list[Any]]:
     found = [m or Measured(None) for m in measured]
-    return {name: [codec.to_plain(getattr(m, name)) for m in found] for name in ("value", "low", "high")}
+    return {name: [_drawn(getattr(m, name)) for m in found] for name in ("value", "low", "high")}
 
 
 def _drift_columns(reports: Sequence[DriftReport]) -> list[dict[str, Any]]:
@@ -140,12 +141,19 @@ def _drift_columns(reports: Sequence[DriftReport]) -> list[dict[str, Any]]:
     ]
 
 
+def _drawn(value: float | None) -> Any:
+    """As many digits as anybody can see: halves what goes over the wire."""
+    if value is None or not math.isfinite(value):
+        return codec.to_plain(value)
+    return float(f"{value:.6g}")
+
+
 def _cell(drift: ColumnDrift | None) -> dict[str, Any] | None:
     if drift is None:
         return None
     return {
-        "effect": codec.to_plain(drift.effect),
-        "low": codec.to_plain(drift.low),
+        "effect": _drawn(drift.effect),
+        "low": _drawn(drift.low),
         "alert": drift.alert,
         "expected": drift.expected,
         "seen": drift.seen,
