@@ -111,9 +111,8 @@ class RoutingWatcher:
     async def _follow(self, stamp: object) -> bool:
         """Load and switch to the file as it is now; whether that was done in full, or is overtaken by a newer file."""
         if stamp == "missing":
-            self._acknowledge(self._plane.table.revision, "")
             self.looked.set()
-            return True
+            return self._acknowledge(self._plane.table.revision, "")
         try:
             table = codec.loads(RoutingTable, await asyncio.to_thread(self._path.read_bytes))
         except (OSError, ValueError, KeyError, TypeError, AttributeError, TreadleError) as error:
@@ -131,9 +130,9 @@ class RoutingWatcher:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
         loaded = task.result()
-        self._switch(table, loaded)
+        acknowledged = self._switch(table, loaded)
         self.looked.set()
-        return not loaded.errors
+        return acknowledged and not loaded.errors
 
     def _keep(self, error: str) -> bool:
         _log.error("keeping routing revision %d: %s", self._plane.table.revision, error)
@@ -171,8 +170,11 @@ class RoutingWatcher:
             if isinstance(result, LoadedVersion):
                 self._retire(result)
 
-    def _switch(self, table: RoutingTable, loaded: _Loaded) -> None:
-        """Put the new table in force. No await stands between here and the assignment."""
+    def _switch(self, table: RoutingTable, loaded: _Loaded) -> bool:
+        """Put the new table in force and acknowledge it; whether that could be written.
+
+        No await stands between here and the assignment.
+        """
         models: dict[str, LoadedModel] = {}
         for served in table.models:
             if served.model not in loaded.errors:
@@ -195,7 +197,7 @@ class RoutingWatcher:
             _log.error("routing revision %d is not served in full: %s", table.revision, faults)
         else:
             _log.info("serving routing revision %d", table.revision)
-        self._acknowledge(revision, faults)
+        return self._acknowledge(revision, faults)
 
     def _assemble(self, served: ServedModel, versions: Mapping[_Key, LoadedVersion]) -> LoadedModel:
         old = self._plane.table.models.get(served.model)
@@ -217,9 +219,9 @@ class RoutingWatcher:
             await asyncio.sleep(_DRAIN_LOOK)
         await version.predictor.close()
 
-    def _acknowledge(self, revision: int, error: str) -> None:
+    def _acknowledge(self, revision: int, error: str) -> bool:
         if self._acked == (revision, error):
-            return
+            return True
         content = {"id": self._gateway, "pid": os.getpid(), "revision": revision, "error": error}
         try:
             self._ack_path.parent.mkdir(parents=True, exist_ok=True)
@@ -228,5 +230,6 @@ class RoutingWatcher:
             fresh.replace(self._ack_path)
         except OSError as problem:
             _log.error("cannot acknowledge routing revision %d: %s", revision, problem)
-            return
+            return False
         self._acked = revision, error
+        return True

@@ -203,3 +203,19 @@ def test_closing_takes_the_acknowledgement_back(play: Any, tmp_path: Path) -> No
     assert not kept[0].ack
     assert all(predictor.closed for _, predictor in kept[0].made)
     assert not list((tmp_path / "gateways").iterdir())
+
+
+def test_an_acknowledgement_that_could_not_be_written_is_written_later(play: Any, tmp_path: Path) -> None:
+    """Without it nobody waits for this gateway before a version's worker is ended."""
+
+    async def scene(bench: Bench) -> None:
+        (tmp_path / "gateways").write_text("in the way, as a full disk is")
+        bench.publish(1, bench.model(1))
+        await bench.until(lambda: bench.served == [1])
+        await asyncio.sleep(0.05)
+        (tmp_path / "gateways").unlink()
+        await bench.until(lambda: bench.ack)
+        assert (bench.ack["revision"], bench.ack["error"]) == (1, "")
+        assert [number for number, _ in bench.made] == [1]
+
+    play(scene)
