@@ -11,10 +11,11 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import httpx
@@ -84,13 +85,24 @@ class Lived:
 
 
 class Life:
-    """One story on one server, as a patient client sees it: what is not answered is sent again."""
+    """One story on one server, as a patient client sees it: what is not answered is sent again.
 
-    def __init__(self, server: Server, story: Story, killings: Sequence[Killing] = (), seed: int = 0) -> None:
+    ``interludes`` happen before the batches of these numbers.
+    """
+
+    def __init__(
+        self,
+        server: Server,
+        story: Story,
+        killings: Sequence[Killing] = (),
+        seed: int = 0,
+        interludes: Mapping[int, Callable[[], None]] = MappingProxyType({}),
+    ) -> None:
         self.server = server
         self.story = story
         self.lived = Lived()
         self._killings = list(killings)
+        self._interludes = interludes
         self._chance = random.Random(seed)
         self._one_at_a_time = threading.Lock()
         self._client = Client(server.control, server.gateway, actor="a test")
@@ -117,6 +129,8 @@ class Life:
     def _batch(self, began: float) -> Iterator[None]:
         """A part of the story, with the kills that fall into it."""
         number = len(self.lived.begun)
+        if number in self._interludes:
+            self._interludes[number]()
         self.lived.begun.append(time.monotonic() - began)
         timers = [threading.Timer(k.delay, self._kill, [k]) for k in self._killings if k.batch == number]
         for timer in timers:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import resource
 import secrets
 import shutil
 import signal
@@ -12,6 +13,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -84,6 +86,22 @@ class Server:
         with contextlib.suppress(ProcessLookupError):
             os.kill(chance.choice(pids), signal.SIGKILL)
         return True
+
+    @contextlib.contextmanager
+    def full_disk(self) -> Iterator[None]:
+        """No process of it can make any file longer, nor can those that are started meanwhile."""
+        self._limit_files(0)
+        try:
+            yield
+        finally:
+            self._limit_files(resource.RLIM_INFINITY)
+
+    def _limit_files(self, size: int) -> None:
+        if self.process is not None:
+            for _ in range(2):  # once more, for what was started between being seen and the limit of its parent
+                for pid in (self.process.pid, *descendants(self.process.pid)):
+                    with contextlib.suppress(ProcessLookupError):
+                        resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
     def lose_supervisor(self) -> None:
         """Kill the supervisor, see that everything ends with it, and start anew on the same home."""

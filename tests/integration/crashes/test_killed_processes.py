@@ -10,18 +10,20 @@ of the flights example too, whose model is compiled.
 ``TREADLE_SEED`` sets the kills; a failing life tells its own. ``pytest -m soak`` kills ``TREADLE_KILLS`` (200) times.
 """
 
+import json
 import os
 import random
 import secrets
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import httpx
 import pytest
 from killed_lives import Killing, Life, Lived, Story, flights, visits
-from killed_server import KINDS, SUPERVISOR, Server, alive, descendants, lend_environments
+from killed_server import KINDS, SUPERVISOR, Server, alive, descendants, lend_environments, until
 from what_is_left import Remains, remains
 
 pytestmark = pytest.mark.timeout(900)
@@ -72,13 +74,19 @@ def calm(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
     return found
 
 
-def must_end_alike(calm: Undisturbed, home: Path, killings: list[Killing], seed: int) -> Lived:
+def must_end_alike(
+    calm: Undisturbed,
+    home: Path,
+    killings: Sequence[Killing],
+    seed: int,
+    interludes: Callable[[Server], Mapping[int, Callable[[], None]]] = lambda _: {},
+) -> Lived:
     """Live the story with kills: nothing acknowledged is lost, nothing is done twice, what comes of it is the same."""
     lend_environments(calm.home, home)
     server = Server(home, calm.story.since)
     server.up()
     try:
-        lived = Life(server, calm.story, killings, seed).live()
+        lived = Life(server, calm.story, killings, seed, interludes(server)).live()
     finally:
         server.down()
     left = remains(home, calm.story.model)
@@ -97,6 +105,38 @@ def test_a_life_with_twenty_kills_ends_like_one_without(calm: Undisturbed, tmp_p
     killings = calm.lived.killings(20, random.Random(SEED), EVERY_KIND)
     lived = must_end_alike(calm, tmp_path / "home", killings, SEED)
     assert SUPERVISOR in lived.kills
+
+
+def test_on_a_full_disk_requests_are_refused_and_all_goes_on_once_there_is_room(
+    calm: Undisturbed, tmp_path: Path
+) -> None:
+    """A limit on the length of files stands in for the disk's end. Gateway and loop die besides, and start on it."""
+    row = json.dumps(calm.story.rows.drop("__at").to_dicts()[0], default=lambda at: at.isoformat())
+
+    def full(server: Server) -> None:
+        def refused() -> bool:
+            try:
+                answer = httpx.post(f"{server.gateway}/models/{calm.story.model}/predict", content=row)
+            except httpx.HTTPError:
+                return False
+            assert answer.status_code == 503, answer.text
+            return "prediction log cannot be written" in answer.text and "disk space" in answer.json()["hint"]
+
+        chance = random.Random(SEED)
+        with server.full_disk():
+            assert refused()
+            for kind in ("gateway", "loop"):
+                before = server.processes()[kind]
+                assert server.kill(kind, chance)
+                until(lambda gone=before, kind=kind: not set(gone) & set(server.processes()[kind]), f"the {kind}'s end")
+            until(refused, "a gateway that starts on a full disk and refuses")
+            # Control answers; where the loop cannot open the database it says so.
+            assert httpx.get(server.control + "/health").status_code in (200, 503)
+        assert server.process is not None
+        assert server.process.poll() is None
+
+    while_a_shadow_listens = 72
+    must_end_alike(calm, tmp_path / "home", (), SEED, lambda server: {while_a_shadow_listens: lambda: full(server)})
 
 
 @pytest.mark.soak

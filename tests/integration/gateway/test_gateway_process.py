@@ -1,18 +1,24 @@
 from __future__ import annotations
 
+import contextlib
+import random
 import resource
 import signal
 import socket
 import subprocess
 import sys
 import threading
+import time
 from datetime import UTC, datetime
 from typing import Any
 
 import httpx
+import polars as pl
 import pytest
 
 from treadle.app.clocks import VirtualClock
+from treadle.storage.predictions.log import ParquetPredictionLog
+from treadle.storage.sql.store import SqlStore
 
 FORBIDDEN = (
     "fastapi",
@@ -126,6 +132,60 @@ def test_a_killed_gateway_has_logged_all_that_it_answered(home: Any, gateway_of:
     logged = {f"{record.request_id}-{i}" for record in home.records() for i in range(record.rows)}
     assert len(answered) >= 600
     assert set(answered) <= logged
+
+
+def test_a_gateway_that_is_killed_while_it_starts_comes_up_with_all_that_was_answered(
+    home: Any, gateway_of: Any, kit: Any
+) -> None:
+    """Killed again and again, at any moment of its start and of its first answers, with clients that go on asking."""
+    home.publish(1, home.compiled(1))
+    gateway = gateway_of()
+    answered: list[str] = []
+    done = threading.Event()
+
+    def ask() -> None:
+        while not done.is_set():
+            with contextlib.suppress(httpx.HTTPError), httpx.Client(base_url=gateway.url, timeout=5) as client:
+                while not done.is_set():
+                    answer = client.post("/models/flights/predict", json={"rows": [kit.row] * 3})
+                    assert answer.status_code in (200, 503), answer.text
+                    if answer.status_code == 200:
+                        answered.extend(p["id"] for p in answer.json()["predictions"])
+                        enough.set()
+            done.wait(0.02)
+
+    enough = threading.Event()
+    threads = [threading.Thread(target=ask) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    port = gateway.url.rpartition(":")[2]
+    process, lives = gateway.process, 5
+    assert enough.wait(20)
+    for number in range(lives):
+        process.kill()
+        process.wait()
+        enough.clear()
+        began = time.monotonic()
+        process = home.start("-m", "treadle.app.gateway", "--home", str(home.path), "--port", port, "--id", "gw-1")
+        if number == 0:
+            assert enough.wait(20)
+            start = time.monotonic() - began
+        elif number < lives - 1:
+            time.sleep(random.uniform(0, 1.2 * start))
+    assert enough.wait(20)
+    done.set()
+    for thread in threads:
+        thread.join()
+    store = SqlStore(f"sqlite:///{home.path / 'treadle.db'}")
+    try:
+        log = ParquetPredictionLog(home.path, store, specs=lambda _: None)
+        log.record()
+        logged = pl.concat([pl.read_parquet(part.path) for part in log.parts("flights")])["prediction_id"]
+    finally:
+        store.close()
+    assert logged.n_unique() == len(logged)
+    assert set(answered) <= set(logged)
+    assert len(answered) > 100
 
 
 def test_on_a_full_disk_nothing_is_answered_that_is_not_logged(home: Any, gateway_of: Any, kit: Any) -> None:
