@@ -83,6 +83,7 @@ pythons:  ## the quick tests on every other interpreter that this machine has
 	$(BIN)/python tests/other_pythons.py
 
 soak: install-test  ## faults, load, long simulations
+	TREADLE_PROPERTIES=soak $(BIN)/pytest tests/property -m "not soak" -q
 	$(BIN)/pytest tests -m soak -q
 	$(BIN)/pytest tests/integration/crashes -m "not soak" -q
 

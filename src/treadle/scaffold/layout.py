@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -38,13 +39,13 @@ def lines(item: str | Group, *, indent: int = 0, suffix: str = "", comment: str 
     pad = " " * indent
     single = pad + _flat(item) + suffix
     if comment:
-        if len(single) + len(comment) + 4 <= WIDTH and "\n" not in single:
+        if columns(single) + columns(comment) + 4 <= WIDTH and "\n" not in single:
             return [f"{single}  # {comment}"]
         return [*remark(comment, indent=indent), *lines(item, indent=indent, suffix=suffix)]
-    if len(single) <= WIDTH or isinstance(item, str) or not item.items:
+    if columns(single) <= WIDTH or isinstance(item, str) or not item.items:
         return [single]
     body = f"{pad}    " + ", ".join(_flat(inner) for inner in item.items)
-    if len(body) <= WIDTH and item.head.endswith("(") and item.tail == ")" and not item.head.startswith("from "):
+    if columns(body) <= WIDTH and item.head.endswith("(") and item.tail == ")" and not item.head.startswith("from "):
         return [pad + item.head, body, pad + item.tail + suffix]
     found = [pad + item.head]
     for inner in item.items:
@@ -62,7 +63,7 @@ def docstring(text: str, *, indent: int = 0) -> list[str]:
     pad = " " * indent
     paragraphs = [wrapped(part, WIDTH - indent - 3) for part in text.split("\n\n")]
     if len(paragraphs) == 1 and len(paragraphs[0]) == 1:
-        if len(pad) + len(paragraphs[0][0]) + 6 <= WIDTH or " " not in paragraphs[0][0]:
+        if len(pad) + columns(paragraphs[0][0]) + 6 <= WIDTH or " " not in paragraphs[0][0]:
             return [f'{pad}"""{paragraphs[0][0]}"""']
         paragraphs = [wrapped(text, WIDTH - indent - 12)]
     body: list[str] = []
@@ -82,6 +83,19 @@ def prose(text: str) -> str:
     """Text that can stand in a comment or a docstring, whatever a file or a column is called."""
     shown = "".join(c if c.isprintable() else " " for c in text)
     return " ".join(shown.replace("\\", "/").replace('"""', "'''").split())
+
+
+def columns(text: str) -> int:
+    """How many columns a text takes, as formatters count them: two for a wide character, none for one that combines.
+
+    See Unicode Standard Annex 11, East Asian Width.
+    """
+    if text.isascii():
+        return len(text)
+    return sum(
+        0 if unicodedata.category(c) in {"Mn", "Me", "Cf"} else 2 if unicodedata.east_asian_width(c) in "WF" else 1
+        for c in text
+    )
 
 
 def _flat(item: str | Group) -> str:

@@ -15,7 +15,7 @@ from mypy import api as mypy
 import treadle
 from treadle.scaffold import sample
 from treadle.scaffold.guess import Wishes, guess
-from treadle.scaffold.layout import bracketed, call, docstring, lines
+from treadle.scaffold.layout import bracketed, call, columns, docstring, lines
 from treadle.scaffold.plan import ModelPlan
 from treadle.scaffold.profile import profile_file
 from treadle.scaffold.surroundings import test_file as project_test
@@ -136,3 +136,8 @@ def test_every_table_is_a_different_form(tmp_path: Path) -> None:
         "pl.datetime(",
     ):
         assert any(mark in text for text in texts), mark
+
+
+@pytest.mark.parametrize(("text", "width"), [("abc", 3), ("名前", 4), ("é", 1), ("e\u0301", 1), ("Ｆ", 2)])
+def test_columns_are_counted_as_formatters_count_them(text: str, width: int) -> None:
+    assert columns(text) == width
