@@ -138,6 +138,6 @@ def test_every_table_is_a_different_form(tmp_path: Path) -> None:
         assert any(mark in text for text in texts), mark
 
 
-@pytest.mark.parametrize(("text", "width"), [("abc", 3), ("名前", 4), ("é", 1), ("e\u0301", 1), ("Ｆ", 2)])
+@pytest.mark.parametrize(("text", "width"), [("abc", 3), ("名前", 4), ("é", 1), ("e\u0301", 1), ("\uff26", 2)])
 def test_columns_are_counted_as_formatters_count_them(text: str, width: int) -> None:
     assert columns(text) == width
