@@ -8,6 +8,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from treadle.api.mlflow.calls import API, Answer, Call, Routes
 from treadle.api.mlflow.errors import ProtocolError, body, told
+from treadle.api.mlflow.server import asks_for_protocol
 from treadle.api.mlflow.services import TrackingServices
 
 PREFIXES = (
@@ -29,7 +30,7 @@ class MlflowApp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        if scope["type"] != "http" or not scope["path"].startswith(PREFIXES):
+        if scope["type"] != "http" or not (scope["path"].startswith(PREFIXES) or asks_for_protocol(scope)):
             await self._other(scope, receive, send)
             return
         started = False

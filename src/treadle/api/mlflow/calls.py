@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, unquote
 import msgspec
 from starlette.types import Receive
 
+from treadle.api.mlflow.bodies import decoded, parameters
 from treadle.api.mlflow.errors import ProtocolError
 from treadle.api.mlflow.services import TrackingServices
 
@@ -71,12 +72,7 @@ class Call:
 
     def asked(self, kind: type[S]) -> S:
         """The parameters of the address as ``kind``; lists may be repeated. Raises ProtocolError (400)."""
-        lists = {f.encode_name for f in msgspec.structs.fields(kind) if "list" in str(f.type)}
-        given = {key: values if key in lists else values[-1] for key, values in self.query.items()}
-        try:
-            return msgspec.convert(given, kind, strict=False)
-        except msgspec.ValidationError as error:
-            raise invalid(error) from error
+        return parameters(self.query, kind)
 
 
 @dataclass(frozen=True)
@@ -96,21 +92,6 @@ _ENCODER = msgspec.json.Encoder()
 def answer(value: object = None, status: int = 200) -> Answer:
     """A JSON answer; ``None`` is ``{}``."""
     return Answer(b"{}" if value is None else _ENCODER.encode(value), status)
-
-
-def decoded(body: bytes, kind: type[S]) -> S:
-    """A JSON body as ``kind``, numbers in strings taken as numbers. Raises ProtocolError (400)."""
-    try:
-        return msgspec.json.decode(body or b"{}", type=kind, strict=False)
-    except msgspec.ValidationError as error:
-        raise invalid(error) from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ProtocolError("BAD_REQUEST", f"the body is not JSON: {error}") from error
-
-
-def invalid(error: Exception) -> ProtocolError:
-    """What msgspec found wrong with a request, as the protocol tells it."""
-    return ProtocolError("INVALID_PARAMETER_VALUE", f"Invalid value in the request: {error}")
 
 
 def too_long(limit: int) -> ProtocolError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -45,6 +45,13 @@ def told(error: BaseException) -> ProtocolError:
             return error
         case errors.NotFound():
             return ProtocolError("RESOURCE_DOES_NOT_EXIST", str(error))
+        case errors.NotActive(kind=kind, identity=identity):
+            return ProtocolError(
+                "INVALID_PARAMETER_VALUE",
+                f"The {kind} {identity} must be in the 'active' state. Current state is deleted.",
+            )
+        case errors.ParamChanged(run=run, changes=changes):
+            return ProtocolError("INVALID_PARAMETER_VALUE", _changed(run, changes))
         case errors.Conflict():
             return ProtocolError("RESOURCE_ALREADY_EXISTS", str(error))
         case errors.UserError():
@@ -54,6 +61,18 @@ def told(error: BaseException) -> ProtocolError:
         case _:
             logger.error("request failed", exc_info=error)
             return ProtocolError("INTERNAL_ERROR", f"{type(error).__name__}: {error}; this is a fault of the server")
+
+
+def _changed(run: str, changes: Sequence[tuple[str, str, str]]) -> str:
+    """The refusal to change params, as clients know it."""
+    if len(changes) == 1:
+        key, old, new = changes[0]
+        return (
+            f"Changing param values is not allowed. Param with key='{key}' was already logged with value='{old}' "
+            f"for run ID='{run}'. Attempted logging new value '{new}'."
+        )
+    told = [{"key": key, "old_value": old, "new_value": new} for key, old, new in changes]
+    return f"Changing param values is not allowed. Params were already logged='{told}' for run ID='{run}'."
 
 
 def body(error: ProtocolError) -> bytes:

@@ -1,23 +1,11 @@
 from __future__ import annotations
 
-import asyncio
-from datetime import UTC, datetime
-from typing import Any
-
 import msgspec
 import pytest
+from mlflow_world import World
 
-from treadle.api.mlflow.app import MlflowApp
 from treadle.api.mlflow.calls import Answer, Call, Routes, answer
-from treadle.api.mlflow.run_files import RunFiles, TrainingRuns
-from treadle.api.mlflow.services import TrackingServices
 from treadle.domain.errors import Conflict, NotFound
-from treadle.testing import memory
-
-
-class FixedClock:
-    def now(self) -> datetime:
-        return datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class Thing(msgspec.Struct):
@@ -43,30 +31,9 @@ async def read(call: Call) -> Answer:
     return answer(dict(call.path))
 
 
-async def other(scope: Any, receive: Any, send: Any) -> None:
-    await send({"type": "http.response.start", "status": 299, "headers": []})
-    await send({"type": "http.response.body", "body": b"other"})
-
-
 def ask(method: str, path: str, body: bytes = b"", query: bytes = b"") -> tuple[int, bytes]:
-    own = TrainingRuns(memory.MemoryStore().runs)
-    files = RunFiles(memory.MemoryArtifacts(), memory.MemoryBlobs(), own)
-    tracking = memory.MemoryTracking()
-    services = TrackingServices(clock=FixedClock(), version="0", run_files=files, locations=own, tracking=tracking)
-    app = MlflowApp(services, routes, other)
-    sent: list[dict[str, Any]] = []
-
-    async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": body}
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    scope = {
-        "type": "http", "method": method, "path": path, "raw_path": path.encode(), "query_string": query, "headers": [],
-    }  # fmt: skip
-    asyncio.run(app(scope, receive, send))
-    return sent[0]["status"], b"".join(message.get("body", b"") for message in sent[1:])
+    reply = World(routes=routes).ask(method, path, body, query)
+    return reply.status, reply.body
 
 
 @pytest.mark.parametrize("base", ["/api", "/ajax-api"])
