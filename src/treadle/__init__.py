@@ -7,6 +7,8 @@ library alone.
 TYPE_CHECKING = False  # as typing's, which takes longer to import than all the rest
 
 if TYPE_CHECKING:
+    from treadle.sdk.tracking.run import Run as Run
+    from treadle.sdk.tracking.run import run as run
     from treadle.spec import metrics as metrics
     from treadle.spec.columns import Col as Col
     from treadle.spec.columns import Column as Column
@@ -34,6 +36,7 @@ __all__ = [
     "Model",
     "Resources",
     "Row",
+    "Run",
     "Trial",
     "Window",
     "__version__",
@@ -46,29 +49,32 @@ __all__ = [
     "hours",
     "metrics",
     "minutes",
+    "run",
     "shadow",
     "tune",
 ]
 
 _HOME = {
-    "Col": "columns",
-    "Column": "columns",
-    "Model": "model",
-    "Resources": "policies",
-    "Row": "rows",
-    "Trial": "signatures",
-    "Window": "windows",
-    "age": "policies",
-    "by_time": "policies",
-    "canary": "policies",
-    "col": "columns",
-    "days": "policies",
-    "gate_broken": "policies",
-    "hours": "policies",
-    "metrics": "",
-    "minutes": "policies",
-    "shadow": "policies",
-    "tune": "params",
+    "Col": "spec.columns",
+    "Column": "spec.columns",
+    "Model": "spec.model",
+    "Resources": "spec.policies",
+    "Row": "spec.rows",
+    "Run": "sdk.tracking.run",
+    "Trial": "spec.signatures",
+    "Window": "spec.windows",
+    "age": "spec.policies",
+    "by_time": "spec.policies",
+    "canary": "spec.policies",
+    "col": "spec.columns",
+    "days": "spec.policies",
+    "gate_broken": "spec.policies",
+    "hours": "spec.policies",
+    "metrics": "spec.metrics",
+    "minutes": "spec.policies",
+    "run": "sdk.tracking.run",
+    "shadow": "spec.policies",
+    "tune": "spec.params",
 }
 
 if not TYPE_CHECKING:  # a visible __getattr__ would let checkers accept any misspelt name
@@ -78,12 +84,8 @@ if not TYPE_CHECKING:  # a visible __getattr__ would let checkers accept any mis
 
         if name not in _HOME:
             raise AttributeError(f"module 'treadle' has no attribute {name!r}; it has {', '.join(__all__)}")
-        home = _HOME[name]
-        value = (
-            getattr(importlib.import_module(f"treadle.spec.{home}"), name)
-            if home
-            else importlib.import_module(f"treadle.spec.{name}")
-        )
+        module = importlib.import_module(f"treadle.{_HOME[name]}")
+        value = module if name == "metrics" else getattr(module, name)
         globals()[name] = value
         return value
 

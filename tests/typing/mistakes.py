@@ -10,6 +10,7 @@ from treadle import (
     Col,
     Model,
     Row,
+    Run,
     Trial,
     Window,
     age,
@@ -195,3 +196,10 @@ def worth(row: Flight, flagged: bool, late: bool) -> float:
 
 def call(row: Flight) -> float:
     return worth(row=row, flaged=True, late=True)  # caught: misspelt parameter of a declared function
+
+
+def log(run: Run) -> None:
+    run.log(loss="low")  # caught: a text as a metric
+    run.log(loss=1.0, step="first")  # caught: a text as a step
+    run.finish("done")  # caught: an end that there is not
+    run.names  # caught: misspelt attribute of a run

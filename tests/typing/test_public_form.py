@@ -16,7 +16,8 @@ from treadle.domain.errors import DeclarationError
 
 HERE = Path(__file__).parent
 SOURCE = HERE.parent.parent / "src"
-FILES = (HERE / "correct.py", HERE / "mistakes.py")
+CORRECT = ("correct.py", "runs.py")
+FILES = (*(HERE / name for name in CORRECT), HERE / "mistakes.py")
 RAISED = sorted((HERE / "raised").glob("*.py"))
 
 Reports = dict[str, dict[int, str]]
@@ -62,11 +63,11 @@ def pyright_reports() -> Reports:
 
 
 def test_mypy_accepts_correct_code(mypy_reports: Reports) -> None:
-    assert mypy_reports["correct.py"] == {}
+    assert {name: mypy_reports[name] for name in CORRECT} == {name: {} for name in CORRECT}
 
 
 def test_pyright_accepts_correct_code(pyright_reports: Reports) -> None:
-    assert pyright_reports["correct.py"] == {}
+    assert {name: pyright_reports[name] for name in CORRECT} == {name: {} for name in CORRECT}
 
 
 def test_correct_code_runs() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import treadle
 
-PARTS = ("__init__.py", "py.typed", "domain", "runner", "spec")
+PARTS = ("__init__.py", "py.typed", "domain", "runner", "spec", "sdk/__init__.py", "sdk/addresses.py", "sdk/tracking")
 
 
 def runtime_tree(home: Path) -> Path:
