@@ -81,5 +81,6 @@ def test_the_runtime_has_only_what_runs_in_environments(tmp_path: Path) -> None:
     folder = runtime_tree(tmp_path)
     assert runtime_tree(tmp_path) == folder
     parts = {path.relative_to(folder / "treadle").parts[0] for path in folder.rglob("*.py")}
-    assert parts == {"__init__.py", "domain", "runner", "spec"}
+    assert parts == {"__init__.py", "domain", "runner", "sdk", "spec"}
+    assert {path.name for path in (folder / "treadle" / "sdk").iterdir()} == {"__init__.py", "addresses.py", "tracking"}
     assert [path.name for path in (tmp_path / "runtime").iterdir()] == [folder.name]

@@ -10,7 +10,16 @@ from pathlib import Path
 
 import treadle
 
-PARTS = ("__init__.py", "py.typed", "domain", "runner", "spec", "sdk/__init__.py", "sdk/addresses.py", "sdk/tracking")
+PARTS = (
+    "__init__.py",
+    "py.typed",
+    "domain",
+    "runner",
+    "sdk/__init__.py",
+    "sdk/addresses.py",
+    "sdk/tracking",
+    "spec",
+)
 
 
 def runtime_tree(home: Path) -> Path:
