@@ -52,7 +52,11 @@ def serve(where: Settings) -> None:
         lifespan="on",
         timeout_graceful_shutdown=STOP_SECONDS,
     )
-    uvicorn.Server(config).run()
+    tracking.webhooks.start()
+    try:
+        uvicorn.Server(config).run()
+    finally:
+        tracking.webhooks.stop()
 
 
 if __name__ == "__main__":

@@ -53,12 +53,25 @@ def _watch(parent: int) -> None:
 @contextlib.contextmanager
 def alone(lock: Path, patience: float = 0.0) -> Iterator[None]:
     """Hold a lock among processes; it goes with its process. Raises Conflict where another holds it for too long."""
+    with _locked(lock, fcntl.LOCK_EX, patience):
+        yield
+
+
+@contextlib.contextmanager
+def together(lock: Path, patience: float = 0.0) -> Iterator[None]:
+    """Hold a lock that many may hold, as long as nobody holds it alone. Raises Conflict where somebody does."""
+    with _locked(lock, fcntl.LOCK_SH, patience):
+        yield
+
+
+@contextlib.contextmanager
+def _locked(lock: Path, how: int, patience: float) -> Iterator[None]:
     lock.parent.mkdir(parents=True, exist_ok=True)
     deadline = time.monotonic() + patience
     with lock.open("a+") as file:
         while True:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(file, how | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 if time.monotonic() >= deadline:
                     raise Conflict(

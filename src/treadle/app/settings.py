@@ -1,7 +1,8 @@
 """Where Treadle keeps its state and listens: the few settings there are.
 
-Environment variables: ``TREADLE_HOME`` (the home directory, default ``.treadle`` in the working directory) and
-``TREADLE_URL`` (the server that the command line and the SDK talk to).
+Environment variables: ``TREADLE_HOME`` (the home directory, default ``.treadle`` in the working directory),
+``TREADLE_URL`` (the server that the command line and the SDK talk to) and ``TREADLE_WEBHOOK_PRIVATE`` (1 lets webhooks
+call private addresses, and by http).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from treadle.domain.errors import InvalidInput
 
 HOME_VARIABLE = "TREADLE_HOME"
 URL_VARIABLE = "TREADLE_URL"
+WEBHOOK_VARIABLE = "TREADLE_WEBHOOK_PRIVATE"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -26,6 +28,7 @@ class Settings:
     home: Path
     host: str = "127.0.0.1"
     port: int = 8700
+    webhook_private: bool = False
 
     @property
     def gateway_port(self) -> int:
@@ -73,7 +76,15 @@ def settings(home: str | Path | None = None, *, host: str = "127.0.0.1", port: i
             f"host {host} is not this machine alone, and this release has no authentication",
             hint="bind to 127.0.0.1 and put a proxy that authenticates in front",
         )
-    return Settings(resolve_home(home), host, port)
+    return Settings(resolve_home(home), host, port, webhook_private=_switch(WEBHOOK_VARIABLE))
+
+
+def _switch(variable: str) -> bool:
+    """Whether a variable is set to 1. Raises InvalidInput for anything but 0, 1 and nothing."""
+    value = os.environ.get(variable, "")
+    if value not in ("", "0", "1"):
+        raise InvalidInput(f"${variable} is {value!r}", hint="set it to 1 or to 0")
+    return value == "1"
 
 
 def prepare_folders(where: Settings) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,9 @@ from treadle.api.mlflow.services import TrackingServices
 from treadle.api.services import ControlServices
 from treadle.app.clocks import clock_of
 from treadle.app.loop_client import SocketLoopClient
+from treadle.app.processes import together
 from treadle.app.settings import Settings, prepare_folders
+from treadle.app.webhook_sender import HttpSender
 from treadle.domain.errors import NotFound
 from treadle.domain.models import CodeTree
 from treadle.engines.local.code_trees import LocalCodeTrees
@@ -24,9 +27,15 @@ from treadle.loop.plan import PlanService
 from treadle.ports.clock import Clock
 from treadle.ports.tracking import Tracking
 from treadle.registry.service import RegistryService
+from treadle.registry.webhooks import WebhookService
 from treadle.storage.artifacts.local_artifacts import LocalArtifacts
 from treadle.storage.blobs.obstore_blobs import ObstoreBlobs
 from treadle.storage.sql.store import SqlStore
+
+
+USE_LOCK = "use.lock"
+"""In a home: held together by all who use it, alone by who frees what nobody needs."""
+USE_PATIENCE = 60.0
 
 
 @dataclass(frozen=True)
@@ -40,6 +49,7 @@ class Ground:
     code_trees: LocalCodeTrees
     engine: LocalEngine
     clock: Clock
+    held: contextlib.ExitStack
 
     @property
     def tracking(self) -> Tracking:
@@ -59,17 +69,21 @@ class Ground:
         """End workers and close stores."""
         self.engine.close()
         self.store.close()
+        self.held.close()
 
 
-def open_ground(where: Settings, *, parallel: int = 2) -> Ground:
-    """Open a home, made where it is not there yet."""
+def open_ground(where: Settings, *, parallel: int = 2, use: bool = True) -> Ground:
+    """Open a home, made where it is not there yet. With ``use`` nothing that is needed is freed until it is closed."""
     prepare_folders(where)
+    held = contextlib.ExitStack()
+    if use:
+        held.enter_context(together(where.home / USE_LOCK, USE_PATIENCE))
     store = SqlStore(where.database_url)
     blobs = ObstoreBlobs(where.home / "blobs")
     environments = UvEnvironments(where.home)
     code_trees = LocalCodeTrees(where.home, blobs)
     engine = LocalEngine(where.home, environments, code_trees, blobs, store.steps, parallel=parallel)
-    return Ground(where, store, blobs, environments, code_trees, engine, clock_of(where.home))
+    return Ground(where, store, blobs, environments, code_trees, engine, clock_of(where.home), held)
 
 
 def control_services(where: Settings, loop: SocketLoopClient) -> tuple[ControlServices, TrackingServices]:
@@ -96,15 +110,21 @@ def control_services(where: Settings, loop: SocketLoopClient) -> tuple[ControlSe
         home=str(where.home),
         blobs=ground.blobs,
     )
-    files = RunFiles(LocalArtifacts(where.home / "artifacts"), ground.blobs, TrainingRuns(store.runs))
-    tracking = TrackingServices(
+    return control, tracking_services(ground)
+
+
+def tracking_services(ground: Ground) -> TrackingServices:
+    """What the routes of the tracking protocol need."""
+    where, store = ground.settings, ground.store
+    sender = HttpSender(private=where.webhook_private)
+    return TrackingServices(
         clock=ground.clock,
         version=treadle.__version__,
-        run_files=files,
+        run_files=RunFiles(LocalArtifacts(where.home / "artifacts"), ground.blobs, TrainingRuns(store.runs)),
         locations=TrackedLocations(ground.tracking),
         tracking=ground.tracking,
+        webhooks=WebhookService(store.webhooks, sender, private=where.webhook_private),
     )
-    return control, tracking
 
 
 @dataclass(frozen=True)

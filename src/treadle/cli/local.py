@@ -131,6 +131,35 @@ def up(
     serve(settings(home, host=host, port=port), virtual_start=start, told=typer.echo)
 
 
+def gc(
+    older_than: Annotated[
+        str, typer.Option("--older-than", metavar="AGE", help="Free what was deleted for longer than this.")
+    ] = "30d",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would be freed, and free nothing.")] = False,
+    home: Home = None,
+    json_: Json = False,
+) -> None:
+    """Free what was deleted: runs, experiments, their artifacts, and blobs that nothing names.
+
+    Deleted runs and experiments can be restored until then. Blobs and code trees are freed only while no server and no
+    run uses the home.
+
+    \b
+    Examples:
+      treadle gc --dry-run
+      treadle gc --older-than 12h
+    """
+    from treadle.app.collecting import collect, lines, parse_age
+    from treadle.cli import printing
+
+    collected = collect(home, older_than=parse_age(older_than), dry_run=dry_run)
+    if json_:
+        printing.as_json(collected)
+        return
+    for line in lines(collected):
+        typer.echo(line)
+
+
 def doctor(home: Home = None, port: Port = 8700, json_: Json = False) -> None:
     """Check this machine, and say what to mend.
 

@@ -91,6 +91,7 @@ for _command in (
     models.promote,
     models.rollback,
     models.rollout,
+    local.gc,
     local.doctor,
 ):
     app.command(_command.__name__)(_command)

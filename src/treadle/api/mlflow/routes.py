@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from treadle.api.mlflow import artifacts, comments, datasets, experiments, metrics, multipart, run_data, runs, server
+from treadle.api.mlflow import (
+    artifacts,
+    comments,
+    datasets,
+    experiments,
+    metrics,
+    multipart,
+    run_data,
+    runs,
+    server,
+    webhooks,
+)
 from treadle.api.mlflow.calls import Routes
 
 
 def all_routes() -> Routes:
     """Everything that is served."""
     routes = Routes()
-    for room in (artifacts, multipart, comments, datasets, experiments, metrics, run_data, runs, server):
+    rooms = (artifacts, multipart, comments, datasets, experiments, metrics, run_data, runs, server, webhooks)
+    for room in rooms:
         routes.include(room.routes)
     return routes

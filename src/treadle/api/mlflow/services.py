@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from treadle.api.mlflow.run_files import Locations, RunFiles
 from treadle.ports.clock import Clock
 from treadle.ports.tracking import Tracking
+from treadle.registry.webhooks import WebhookService
 
 
 @dataclass(frozen=True)
@@ -18,3 +19,4 @@ class TrackingServices:
     run_files: RunFiles
     locations: Locations
     tracking: Tracking
+    webhooks: WebhookService

@@ -12,6 +12,7 @@ from treadle.ports.snapshots import Snapshots
 from treadle.ports.steps import StepCache
 from treadle.ports.tracking import Tracking
 from treadle.ports.versions import Versions
+from treadle.ports.webhooks import Webhooks
 from treadle.storage.sql.database import Database
 from treadle.storage.sql.deployments import SqlDeployments
 from treadle.storage.sql.events import SqlEvents
@@ -19,6 +20,7 @@ from treadle.storage.sql.manifest import Manifest
 from treadle.storage.sql.measurements import SqlMeasurements
 from treadle.storage.sql.migrating import migrate
 from treadle.storage.sql.models import SqlModels
+from treadle.storage.sql.references import named_digests
 from treadle.storage.sql.register import SqlRegister
 from treadle.storage.sql.runs import SqlRuns
 from treadle.storage.sql.snapshots import SqlSnapshots
@@ -26,6 +28,7 @@ from treadle.storage.sql.step_cache import SqlStepCache
 from treadle.storage.sql.tracking.run_writing import RunWriter
 from treadle.storage.sql.tracking.store import SqlTracking
 from treadle.storage.sql.versions import SqlVersions
+from treadle.storage.sql.webhooks import SqlWebhooks
 from treadle.storage.sql.writer import Writer
 
 
@@ -57,6 +60,11 @@ class SqlStore:
         self.writer.undone.append(written.keys.forget)
         self.tracking: Tracking = SqlTracking(self._database, self.writer, written)
         self.runs: Runs = SqlRuns(self._database, self.writer, written)
+        self.webhooks: Webhooks = SqlWebhooks(self._database, self.writer)
+
+    def named_digests(self) -> frozenset[str]:
+        """Every digest that any record names."""
+        return named_digests(self._database)
 
     def close(self) -> None:
         """Write what is queued, then let go of the database."""

@@ -211,3 +211,25 @@ joined_parts = Table(
     UniqueConstraint("path"),
     Index(None, "model", "last"),
 )
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("created", BigInteger, nullable=False),
+    Column("active", Boolean, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("secret", Text),
+)
+webhook_deliveries = Table(
+    "webhook_deliveries",
+    metadata,
+    Column("number", NUMBER, primary_key=True, autoincrement=True),
+    Column("id", Text, nullable=False),
+    Column("webhook", Text, nullable=False),
+    Column("event", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("due", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    UniqueConstraint("id"),
+    Index(None, "webhook", "due"),
+)

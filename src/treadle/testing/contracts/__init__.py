@@ -52,6 +52,7 @@ from treadle.testing.contracts.runs import RunsContract  # noqa: E402
 from treadle.testing.contracts.tracking import ExperimentsContract, RunStoreContract  # noqa: E402
 from treadle.testing.contracts.tracking_curves import CurvesContract  # noqa: E402
 from treadle.testing.contracts.versions import VersionsContract  # noqa: E402
+from treadle.testing.contracts.webhooks import WebhooksContract  # noqa: E402
 
 __all__ = [
     "ArtifactsContract",
@@ -74,5 +75,6 @@ __all__ = [
     "StoreContract",
     "StoreUnderTest",
     "VersionsContract",
+    "WebhooksContract",
     "together",
 ]

@@ -18,6 +18,7 @@ from treadle.testing.memory.serving import (
 from treadle.testing.memory.store import MemoryStore
 from treadle.testing.memory.tracking import MemoryTracking
 from treadle.testing.memory.versions import MemoryVersions
+from treadle.testing.memory.webhooks import MemoryWebhooks, RecordingSender
 
 __all__ = [
     "ConstantPredictor",
@@ -41,5 +42,7 @@ __all__ = [
     "MemoryStore",
     "MemoryTracking",
     "MemoryVersions",
+    "MemoryWebhooks",
+    "RecordingSender",
     "TrustingCompiler",
 ]

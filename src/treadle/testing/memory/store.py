@@ -11,12 +11,14 @@ from treadle.ports.runs import Runs
 from treadle.ports.snapshots import Snapshots
 from treadle.ports.steps import StepCache
 from treadle.ports.versions import Versions
+from treadle.ports.webhooks import Webhooks
 from treadle.testing.memory.deployments import MemoryDeployments
 from treadle.testing.memory.events import MemoryEvents
 from treadle.testing.memory.measurements import MemoryMeasurements
 from treadle.testing.memory.records import MemoryModels, MemoryRegister, MemorySnapshots, MemoryStepCache
 from treadle.testing.memory.runs import MemoryRuns
 from treadle.testing.memory.versions import MemoryVersions
+from treadle.testing.memory.webhooks import MemoryWebhooks
 
 
 class MemoryStore:
@@ -33,6 +35,7 @@ class MemoryStore:
         self.steps: StepCache = MemoryStepCache()
         self.measurements: Measurements = MemoryMeasurements(events)
         self.register: Register = MemoryRegister()
+        self.webhooks: Webhooks = MemoryWebhooks()
 
     def close(self) -> None:
         """Nothing to do."""

@@ -14,6 +14,7 @@ from treadle.api.mlflow.calls import Routes
 from treadle.api.mlflow.routes import all_routes
 from treadle.api.mlflow.run_files import RunFiles, TrainingRuns
 from treadle.api.mlflow.services import TrackingServices
+from treadle.registry.webhooks import WebhookService
 from treadle.testing import memory
 
 V2 = "/api/2.0/mlflow"
@@ -28,6 +29,7 @@ def services() -> TrackingServices:
         run_files=RunFiles(memory.MemoryArtifacts(), memory.MemoryBlobs(), own),
         locations=own,
         tracking=memory.MemoryTracking(),
+        webhooks=WebhookService(memory.MemoryWebhooks(), memory.RecordingSender()),
     )
 
 
