@@ -17,7 +17,7 @@ from treadle.app.wiring import USE_LOCK, open_ground
 from treadle.domain.errors import Conflict, InvalidInput
 from treadle.ports.blobs import Blobs
 from treadle.storage.artifacts.local_artifacts import LocalArtifacts
-from treadle.storage.sql.references import DIGEST, named_digests
+from treadle.storage.sql.references import DIGEST
 from treadle.storage.sql.store import SqlStore
 from treadle.train.garbage import Garbage, GarbageService
 
@@ -53,7 +53,7 @@ class Collected:
 def parse_age(text: str) -> timedelta:
     """An age such as ``30d`` or ``1d12h``. Raises InvalidInput."""
     match = _AGE.fullmatch(text)
-    if not text or match is None:
+    if not text or match is None or not text.isascii():
         raise InvalidInput(f"--older-than {text!r} is no age", hint="write it as 30d, 12h or 1w2d3h4m5s")
     weeks, days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
     return timedelta(weeks=weeks, days=days, hours=hours, minutes=minutes, seconds=seconds)
@@ -118,9 +118,9 @@ def _needed(home: Path, store: SqlStore, blobs: Blobs) -> frozenset[str]:
         needed.update(_digests_in([path.read_bytes()]))
     waiting = list(needed)
     while waiting:
-        path = blobs.path(waiting.pop())
-        if path is not None:
-            found = _digests_in(_json_chunks(path)) - needed
+        blob = blobs.path(waiting.pop())
+        if blob is not None:
+            found = _digests_in(_json_chunks(blob)) - needed
             needed |= found
             waiting += found
     return frozenset(needed)

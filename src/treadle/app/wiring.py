@@ -32,7 +32,6 @@ from treadle.storage.artifacts.local_artifacts import LocalArtifacts
 from treadle.storage.blobs.obstore_blobs import ObstoreBlobs
 from treadle.storage.sql.store import SqlStore
 
-
 USE_LOCK = "use.lock"
 """In a home: held together by all who use it, alone by who frees what nobody needs."""
 USE_PATIENCE = 60.0

@@ -139,10 +139,10 @@ def gc(
     home: Home = None,
     json_: Json = False,
 ) -> None:
-    """Free what was deleted: runs, experiments, their artifacts, and blobs that nothing names.
+    """Free what was deleted: runs, experiments and their artifacts.
 
-    Deleted runs and experiments can be restored until then. Blobs and code trees are freed only while no server and no
-    run uses the home.
+    Deleted runs and experiments can be restored until then. Blobs and code trees that nothing names are freed too, but
+    only while no server and no run uses the home; environments of models stay.
 
     \b
     Examples:
