@@ -18,7 +18,7 @@ USER_TAG = "mlflow.user"
 
 @routes.add("POST", "/api/2.0/mlflow/runs/create")
 async def create(call: Call) -> Answer:
-    """A new run."""
+    """A new run; one whose id the client chose is made once."""
     asked = await call.json(wire.CreateRun)
     tags = dict(rules.pairs(asked.tags or (), "tags"))
     tagged = tags.get(RUN_NAME_TAG)
@@ -35,6 +35,7 @@ async def create(call: Call) -> Answer:
             user=asked.user_id or tags.get(USER_TAG, ""),
             started=millis(call.services.clock) if asked.start_time is None else asked.start_time,
             tags=tags,
+            run_id=rules.run_id(asked.run_id) if asked.run_id else None,
         )
     )
     return answer(wire.OneRun(run_out(run)))

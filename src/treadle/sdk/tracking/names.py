@@ -9,22 +9,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from treadle.domain.errors import InvalidInput
+from treadle.domain.run_names import random_name
 
 LONGEST = 250
 _GOOD = re.compile(r"[\w.\- :/]+")
-_FIRST = """
-    amber bold brave bright calm clear clever cool crisp deft eager early fair fast fine fleet fond free fresh
-    gentle glad golden grand happy jolly keen kind late light lively loyal lucky merry mild neat noble plain proud
-    quick quiet rapid rare ready red rich ripe round sharp shiny silent silver smart smooth snug soft solid spare
-    spry steady still sunny sure sweet swift tall tidy true vivid warm wide wild wise witty young
-"""
-_SECOND = """
-    ant badger bear beaver bee bison boar buck carp cat clam colt cow crab crane crow deer dog dove duck eagle eel
-    elk emu ewe falcon fawn finch fish fly fox frog goat goose grouse gull hare hawk hen heron horse ibex jay kite
-    koala lark lion lynx mole moose moth mouse mule newt otter owl ox panda pony puma quail ram rat raven robin seal
-    shark sheep shrew skunk sloth snail snake stork swan tapir tiger toad trout tuna viper vole wasp whale wolf wren
-    yak
-"""
 
 
 def checked_key(key: object, what: str) -> str:
@@ -51,6 +39,5 @@ def flat(values: Mapping[Any, Any], between: str, above: str = "") -> Iterator[t
 
 
 def run_name(run: str) -> str:
-    """The name of a run that was given none: two words and a number, the same for the same id."""
-    dice = random.Random(run)  # noqa: S311 - a name, no secret
-    return f"{dice.choice(_FIRST.split())}-{dice.choice(_SECOND.split())}-{dice.randrange(1000)}"
+    """The name of a run that was given none: the same for the same id."""
+    return random_name(random.Random(run))  # noqa: S311 - a name, no secret

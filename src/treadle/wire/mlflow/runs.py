@@ -8,8 +8,9 @@ from treadle.wire.mlflow.fields import Millis, Number, Pair, PairOut, Whole
 
 
 class CreateRun(Struct, frozen=True):
-    """``runs/create``."""
+    """``runs/create``. ``run_id`` is Treadle's own: clients that log offline name their runs."""
 
+    run_id: str | None = None
     experiment_id: str | None = None
     user_id: str | None = None
     run_name: str | None = None

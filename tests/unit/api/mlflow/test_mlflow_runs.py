@@ -273,3 +273,11 @@ def test_bad_bodies_are_refused(world: World, body: bytes) -> None:
 
 def test_json_within_a_text_is_taken_from_old_clients(world: World) -> None:
     assert world.ask("POST", f"{V2}/runs/create", b'"{\\"run_name\\": \\"x\\"}"').told["run"]["info"]["run_name"] == "x"
+
+
+def test_a_client_may_name_its_run_and_makes_it_once(world: World) -> None:
+    named = "0123456789abcdef0123456789abcdef"
+    made = world.post("runs/create", experiment_id="0", run_id=named, run_name="first", start_time=5)["run"]
+    assert made["info"]["run_id"] == named
+    again = world.post("runs/create", experiment_id="0", run_id=named, run_name="second", start_time=6)["run"]
+    assert again == made
