@@ -15,8 +15,9 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
-from treadle.domain.errors import Conflict
+from treadle.domain.errors import Conflict, InvalidInput
 
 logger = logging.getLogger("treadle.supervisor")
 
@@ -52,7 +53,10 @@ def _watch(parent: int) -> None:
 
 @contextlib.contextmanager
 def alone(lock: Path, patience: float = 0.0) -> Iterator[None]:
-    """Hold a lock among processes; it goes with its process. Raises Conflict where another holds it for too long."""
+    """Hold a lock among processes; it goes with its process.
+
+    Raises Conflict where another holds it for too long, InvalidInput where its folder cannot be made or written to.
+    """
     with _locked(lock, fcntl.LOCK_EX, patience):
         yield
 
@@ -66,9 +70,8 @@ def together(lock: Path, patience: float = 0.0) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _locked(lock: Path, how: int, patience: float) -> Iterator[None]:
-    lock.parent.mkdir(parents=True, exist_ok=True)
     deadline = time.monotonic() + patience
-    with lock.open("a+") as file:
+    with _opened(lock) as file:
         while True:
             try:
                 fcntl.flock(file, how | fcntl.LOCK_NB)
@@ -81,6 +84,17 @@ def _locked(lock: Path, how: int, patience: float) -> Iterator[None]:
             else:
                 break
         yield
+
+
+def _opened(lock: Path) -> IO[str]:
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        return lock.open("a+")
+    except OSError as error:
+        raise InvalidInput(
+            f"{lock.parent} cannot be written to: {error.strerror}",
+            hint="choose another with --home or $TREADLE_HOME",
+        ) from error
 
 
 @dataclass

@@ -20,7 +20,7 @@ MOST_SAID = 12
 
 
 def init(
-    folder: Annotated[str, typer.Argument(metavar="[FOLDER]", help="Where the project goes.")] = ".",
+    folder: Annotated[str, typer.Argument(metavar="FOLDER", help="Where the project goes.")] = ".",
     data: Annotated[
         str | None,
         typer.Option("--data", metavar="FILE", help="A table to learn from: CSV, TSV, Parquet, JSON lines or Arrow."),

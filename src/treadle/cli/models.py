@@ -150,7 +150,7 @@ def train(
 
 
 def models(
-    model: Annotated[str | None, typer.Argument(metavar="[MODEL]", help="Show this one alone, in detail.")] = None,
+    model: Annotated[str | None, typer.Argument(metavar="MODEL", help="Show this one alone, in detail.")] = None,
     json_: Json = False,
     url: Url = None,
 ) -> None:
@@ -201,7 +201,7 @@ def models(
 
 def versions(
     model: ModelName,
-    number: Annotated[int | None, typer.Argument(metavar="[VERSION]", help="Show this one alone, in detail.")] = None,
+    number: Annotated[int | None, typer.Argument(metavar="VERSION", help="Show this one alone, in detail.")] = None,
     json_: Json = False,
     url: Url = None,
 ) -> None:

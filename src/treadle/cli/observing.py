@@ -82,7 +82,7 @@ def predict(
 
 
 def runs(
-    run: Annotated[str | None, typer.Argument(metavar="[RUN]", help="Show this one, with its leaderboard.")] = None,
+    run: Annotated[str | None, typer.Argument(metavar="RUN", help="Show this one, with its leaderboard.")] = None,
     model: Annotated[str | None, typer.Option("--model", metavar="MODEL", help="Of this model alone.")] = None,
     limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, max=1000, help="So many at most.")] = 20,
     trials: Annotated[bool, typer.Option("--trials", help="The trials of searches too.")] = False,
@@ -107,6 +107,8 @@ def runs(
                 _print_run(one)
             return
         found = client.runs(model=model, parent=None if trials else "", limit=limit)
+        if model is not None and not found:
+            client.model(model)
     if json_:
         printing.as_json(found)
         return
@@ -118,7 +120,7 @@ def runs(
 
 
 def alerts(
-    model: Annotated[str | None, typer.Argument(metavar="[MODEL]", help="Of this model alone.")] = None,
+    model: Annotated[str | None, typer.Argument(metavar="MODEL", help="Of this model alone.")] = None,
     all_: Annotated[bool, typer.Option("--all", help="Resolved ones too.")] = False,
     json_: Json = False,
     url: Url = None,
@@ -134,6 +136,8 @@ def alerts(
 
     with open_client(url) as client:
         found = client.incidents(model=model, open_only=not all_)
+        if model is not None and not found:
+            client.model(model)
     if json_:
         printing.as_json(found)
         return

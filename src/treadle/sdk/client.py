@@ -292,7 +292,8 @@ class Client:
             yield
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             raise WorkerUnavailable(
-                f"no Treadle server answers at {base}", hint="start one with `treadle up`, or give its --url"
+                f"no Treadle server answers at {base}",
+                hint="start one with `treadle up`, ask from the folder where one runs, or give its --url",
             ) from error
         except httpx.HTTPError as error:
             raise WorkerUnavailable(

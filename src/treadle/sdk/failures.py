@@ -22,7 +22,8 @@ def error_of(status: int, body: bytes) -> errors.TreadleError:
         told = json.loads(body)["error"]
     except (ValueError, KeyError, TypeError):
         text = body[:300].decode(errors="replace").strip()
-        return _unnamed(status)(f"the server answered {status}: {text}", hint="is it a Treadle server of this release?")
+        said = f": {text}" if text and not text.startswith("<") else ""  # not the page of another program's server
+        return _unnamed(status)(f"the server answered {status}{said}", hint="is it a Treadle server of this release?")
     if isinstance(told, Mapping):
         return error_from(told, status)
     hint = json.loads(body).get("hint", "")

@@ -179,6 +179,12 @@ def test_an_error_of_the_users_names_line_and_traceback(bench: Any, model: Model
     assert bench.lines == ["before"]
 
 
+def test_a_library_that_is_not_there_is_to_be_named(bench: Any, model: Models) -> None:
+    with pytest.raises(StepFailed, match="No module named 'nosuchlib'") as caught:
+        bench.run(bench.apply(model(source="import nosuchlib")), StepKind.SOURCE, arguments=WINDOW)
+    assert "dependencies at the head of the model file" in caught.value.hint
+
+
 def test_naive_times_need_a_zone(bench: Any, model: Models) -> None:
     file = model(source='return pl.DataFrame({"visit_id": ["a"], "at": [datetime(2024, 1, 1)]})')
     with pytest.raises(StepFailed, match="times without a zone"):

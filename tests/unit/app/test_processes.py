@@ -16,7 +16,7 @@ from treadle.app.processes import Child, alone
 from treadle.app.settings import settings
 from treadle.app.supervisor import Supervisor, answers, only_one
 from treadle.domain.deployments import Route, RoutingTable, ServedModel, ServedVersion
-from treadle.domain.errors import Conflict
+from treadle.domain.errors import Conflict, InvalidInput
 from treadle.storage.routing import FileRouting
 
 SLEEPER = """
@@ -163,3 +163,10 @@ def test_one_server_a_home(tmp_path: Path) -> None:
     with only_one(tmp_path / "home"), pytest.raises(Conflict, match="a server already runs on"):  # noqa: SIM117
         with only_one(tmp_path / "home"):
             pass
+
+
+def test_a_home_that_cannot_be_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InvalidInput, match="cannot be written to: File exists") as told, only_one(tmp_path / "file"):
+        pass
+    assert "--home" in told.value.hint

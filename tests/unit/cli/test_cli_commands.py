@@ -258,6 +258,12 @@ def test_trials_are_listed_where_they_are_asked_for(full: World) -> None:
     assert "run-1.000" in done("runs", "--trials")
 
 
+@pytest.mark.parametrize("command", [("runs", "--model", "boats"), ("alerts", "boats")])
+def test_a_model_that_is_not_there_is_no_empty_list(full: World, command: tuple[str, ...]) -> None:
+    result = treadle(*command)
+    assert (result.exit_code, "there is no model 'boats'" in result.stderr) == (2, True), result.output
+
+
 def test_an_open_incident_is_told_in_full(full: World) -> None:
     detail = "1 rule is broken:\n  - hum: <= 100 broken by 300 of 17,379 rows"
     full.store.measurements.open_incident(
@@ -345,7 +351,8 @@ def test_no_server_is_1_with_what_to_do() -> None:
     result = treadle("status", "--url", "http://127.0.0.1:9")
     assert result.exit_code == 1
     assert result.stderr == (
-        "error: no Treadle server answers at http://127.0.0.1:9\n  -> start one with `treadle up`, or give its --url\n"
+        "error: no Treadle server answers at http://127.0.0.1:9\n"
+        "  -> start one with `treadle up`, ask from the folder where one runs, or give its --url\n"
     )
 
 

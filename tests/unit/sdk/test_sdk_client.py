@@ -192,9 +192,10 @@ def test_a_stream_that_breaks_off_is_no_result() -> None:
         (409, b'{"error": {"type": "Conflict", "message": "m", "hint": "h"}}', Conflict, "m"),
         (404, b'{"error": "no model", "hint": "h"}', NotFound, "no model"),
         (400, b'{"error": "bad"}', InvalidInput, "bad"),
-        (502, b"<html>bad gateway</html>", TreadleError, "the server answered 502: <html>bad gateway</html>"),
-        (503, b"", WorkerUnavailable, "the server answered 503: "),
+        (502, b"<html>bad gateway</html>", TreadleError, "the server answered 502"),
+        (503, b"", WorkerUnavailable, "the server answered 503"),
         (422, b'{"error": {"type": "codec", "message": "m"}}', InvalidInput, "m"),
+        (502, b"bad gateway", TreadleError, "the server answered 502: bad gateway"),
         (422, b"[]", InvalidInput, "the server answered 422: []"),
     ],
 )

@@ -31,6 +31,8 @@ CLOSE_SECONDS = 5.0
 KEPT_LINES = 20_000
 SHOWN_LINES = 10
 _WAIT_SECONDS = 0.05
+_HINTS = {"ModuleNotFoundError": "name its package among the dependencies at the head of the model file"}
+"""What to do about errors that a model's own code often raises, by their type."""
 
 
 @dataclass
@@ -208,7 +210,7 @@ class LocalEngine:
             wrong = DeclarationError(shown["message"], hint=shown["hint"])
             wrong.file, wrong.line = shown["file"] or None, error.get("line")
             return wrong
-        hint = shown["hint"] or "its traceback and log say where"
+        hint = shown["hint"] or _HINTS.get(str(error.get("type")), "its traceback and log say where")
         return StepFailed(f"{job.name} failed: {shown['message']}", hint=hint, traceback=shown["traceback"])
 
     def _crashed(self, job: _Job, error: WorkerCrashed, tries: int) -> StepFailed:
