@@ -167,6 +167,8 @@ def _plain(payload: Any) -> Any:
     match payload:
         case ev.OutcomesCollected():
             return payload.until, payload.received
+        case ev.TrainingRequested():
+            return payload.attempt, payload.trigger, payload.as_of, payload.revision, payload.tune
         case ev.RolloutExamined():
             return payload.version, payload.step, payload.shadow, payload.since, payload.until
         case ev.RolloutStepped():
