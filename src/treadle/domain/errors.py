@@ -11,6 +11,7 @@ TreadleError
 │   ├── DataRejected          data broke a declared rule or check
 │   └── EnvironmentFailed     a model's requirements cannot be locked or built
 ├── StepFailed                code of a model raised inside its step
+│   ├── StepCrashed
 │   ├── StepTimedOut
 │   └── StepCancelled
 ├── WorkerUnavailable         a model's worker is gone or not ready
@@ -107,6 +108,10 @@ class StepFailed(TreadleError):
     def __init__(self, message: str, *, hint: str = "", traceback: str = "") -> None:
         super().__init__(message, hint=hint)
         self.traceback = traceback
+
+
+class StepCrashed(StepFailed):
+    """The process of a step died each time it was tried: killed, out of memory, or ended by its own code."""
 
 
 class StepTimedOut(StepFailed):

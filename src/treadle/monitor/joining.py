@@ -11,7 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
-from treadle.domain.errors import StepCancelled, StepFailed, StepTimedOut
+from treadle.domain.errors import StepCancelled, StepCrashed, StepFailed, StepTimedOut
 from treadle.domain.steps import StepKind, StepRequest
 from treadle.domain.versions import ModelVersion
 from treadle.monitor.reading import (
@@ -70,7 +70,7 @@ def worths(
     """What each of several series of decisions is worth on the same labelled rows, by the code of ``version``.
 
     ``rows`` are declared rows with their label. Null where no worth is declared or the code raised, which is logged;
-    a step that timed out or was cancelled raises. Valuing the same rows again is a cached step.
+    a step that was killed, timed out or was cancelled raises. Valuing the same rows again is a cached step.
     """
     spec = ModelSpec.from_json(version.spec_json)
     unknown = pl.repeat(None, rows.height, dtype=pl.Float64, eager=True).alias("worth")
@@ -86,7 +86,7 @@ def worths(
             )
             for decision in decisions
         ]
-    except (StepTimedOut, StepCancelled):
+    except (StepCrashed, StepTimedOut, StepCancelled):
         raise
     except StepFailed as error:
         logger.error("%s: worth of %d decisions is unknown: %s", version.model, rows.height, error)

@@ -46,7 +46,7 @@ class Engine(Protocol):
     ) -> StepResult:
         """Run one step, or take its result from the cache.
 
-        Raises StepFailed, StepTimedOut or StepCancelled; no process of the step outlives the call's error.
+        Raises StepFailed, StepCrashed, StepTimedOut or StepCancelled; no process of the step outlives the call's error.
         """
         ...
 

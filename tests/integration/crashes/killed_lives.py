@@ -75,12 +75,16 @@ class Lived:
     seconds: float = 0.0
 
     def killings(self, count: int, chance: random.Random, kinds: Sequence[str] = KINDS) -> list[Killing]:
-        """Plan kills for another life of the same story: at any moment, each as likely as it is long."""
-        planned = []
-        for number in range(count):
-            moment = chance.uniform(0, self.seconds)
+        """Plan kills for another life of the same story: at any moment, each as likely as it is long.
+
+        Steps die once a batch at most: one that dies each time it is tried has failed, which is another story.
+        """
+        planned: list[Killing] = []
+        while len(planned) < count:
+            kind, moment = kinds[len(planned) % len(kinds)], chance.uniform(0, self.seconds)
             batch = bisect.bisect_right(self.begun, moment) - 1
-            planned.append(Killing(kinds[number % len(kinds)], batch, moment - self.begun[batch]))
+            if kind != "step" or not any(k.kind == kind and k.batch == batch for k in planned):
+                planned.append(Killing(kind, batch, moment - self.begun[batch]))
         return planned
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from treadle.domain.errors import NotFound, StepCancelled, StepFailed, StepTimedOut
+from treadle.domain.errors import NotFound, StepCancelled, StepCrashed, StepFailed, StepTimedOut
 from treadle.domain.steps import StepKind
 
 WINDOW = {"start": None, "until": "2024-03-01T00:00:00+00:00", "as_of": "2024-03-01T00:00:00+00:00"}
@@ -106,7 +106,7 @@ def test_closing_ends_running_steps(bench: Any, model: Models) -> None:
 
 def test_a_crash_is_tried_again_then_told(bench: Any, model: Models) -> None:
     applied = bench.apply(model(source='print("last words"); os._exit(3)'))
-    with pytest.raises(StepFailed, match="exit code 3") as caught:
+    with pytest.raises(StepCrashed, match="exit code 3") as caught:
         bench.run(applied, StepKind.SOURCE, arguments=WINDOW)
     assert "2 times" in caught.value.message
     assert "| last words" in caught.value.message

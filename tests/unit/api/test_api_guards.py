@@ -135,6 +135,7 @@ EXPECTED = {
     "DataRejected": 422,
     "EnvironmentFailed": 422,
     "StepFailed": 422,
+    "StepCrashed": 422,
     "StepTimedOut": 422,
     "StepCancelled": 422,
     "WorkerUnavailable": 503,

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from treadle.domain import codec
-from treadle.domain.errors import NotFound, StepFailed
+from treadle.domain.errors import NotFound, StepCrashed, StepFailed
 from treadle.domain.events import Event
 from treadle.domain.models import AppliedModel, CodeTree, EnvironmentLock
 from treadle.domain.monitoring import DriftReport, Evaluation, Incident, ServiceHealth
@@ -82,10 +82,13 @@ class FakeEngine:
     world: list[dict[str, Any]] = field(default_factory=list)
     asked: list[StepRequest] = field(default_factory=list)
     broken: set[StepKind] = field(default_factory=set)
+    killed: set[StepKind] = field(default_factory=set)
     raw: pl.DataFrame | None = None
 
     def run(self, request: StepRequest, **_: Any) -> StepResult:
         self.asked.append(request)
+        if request.kind in self.killed:
+            raise StepCrashed(f"{request.kind.value} failed 2 times: ended by SIGKILL")
         if request.kind in self.broken:
             raise StepFailed(f"{request.kind.value} raised")
         if request.kind is StepKind.OUTCOMES:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 import pytest
 
-from treadle.domain.errors import InvalidInput, StepFailed
+from treadle.domain.errors import InvalidInput, StepCrashed, StepFailed
 from treadle.domain.steps import StepKind
 from treadle.spec.model_spec import ModelSpec
 
@@ -122,6 +122,17 @@ def test_bad_rows_are_reported_and_left_out(world):
 def test_nothing_of_the_future_is_asked_for(world):
     with pytest.raises(InvalidInput, match="but it is"):
         world.service().collect_outcomes(world.applied, START, START + DAY)
+
+
+def test_a_worth_step_that_was_killed_is_done_again_and_not_left_open(world):
+    world.log.answer([{"key": "a", "at": START, "score": 0.9}])
+    world.land("a", True, START + HOUR)
+    world.engine.killed = {StepKind.WORTH}
+    with pytest.raises(StepCrashed):
+        world.at(START + DAY).service().collect_outcomes(world.applied, START, START + DAY)
+    world.engine.killed = set()
+    world.service().collect_outcomes(world.applied, START, START + DAY)
+    assert joined(world) == [("a", True, True, 120.0)]
 
 
 def test_a_worth_that_raises_leaves_worth_open_and_an_outcome_step_that_raises_is_raised(world):

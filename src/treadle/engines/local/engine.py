@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from treadle.domain import codec
-from treadle.domain.errors import DeclarationError, StepCancelled, StepFailed, StepTimedOut
+from treadle.domain.errors import DeclarationError, StepCancelled, StepCrashed, StepFailed, StepTimedOut
 from treadle.domain.steps import StepKind, StepRequest, StepResult
 from treadle.engines.local.code_trees import LocalCodeTrees
 from treadle.engines.local.runtime_tree import runtime_tree
@@ -213,11 +213,11 @@ class LocalEngine:
         hint = shown["hint"] or _HINTS.get(str(error.get("type")), "its traceback and log say where")
         return StepFailed(f"{job.name} failed: {shown['message']}", hint=hint, traceback=shown["traceback"])
 
-    def _crashed(self, job: _Job, error: WorkerCrashed, tries: int) -> StepFailed:
+    def _crashed(self, job: _Job, error: WorkerCrashed, tries: int) -> StepCrashed:
         last = "\n".join(f"  | {line}" for line in job.log.lines[-SHOWN_LINES:])
         printed = f"\nIt printed last:\n{last}" if last else ""
         often = f" {tries} times" if tries > 1 else ""
-        return StepFailed(
+        return StepCrashed(
             f"{job.name} failed{often}: {error}{printed}",
             hint="code that ends the process (os._exit, a crash in a C library) or too little memory does this",
         )
