@@ -192,6 +192,43 @@ class IncidentResolved:
     reason: str
 
 
+@dataclass(frozen=True)
+class RegistryChanged:
+    """A registered model or one of its versions came, went, or was renamed; not by the loop.
+
+    ``detail`` is the other name of a renamed model (the new one for ``renamed``, the old one for ``renamed_from``), or
+    where a version came from.
+    """
+
+    kind: ClassVar[str] = "registry_changed"
+    action: str  # created, renamed, renamed_from, deleted, version_created, version_deleted
+    version: int | None = None
+    detail: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class AliasMoved:
+    """Somebody, not the loop, pointed an alias at a version; without one, it was removed."""
+
+    kind: ClassVar[str] = "alias_moved"
+    alias: str
+    version: int | None
+    previous: int | None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class StageMoved:
+    """Somebody moved a registered version to another stage."""
+
+    kind: ClassVar[str] = "stage_moved"
+    version: int
+    stage: str
+    previous: str
+    reason: str = ""
+
+
 Payload = (
     ModelApplied
     | TrainingRequested
@@ -209,6 +246,9 @@ Payload = (
     | CohortEvaluated
     | IncidentOpened
     | IncidentResolved
+    | RegistryChanged
+    | AliasMoved
+    | StageMoved
 )
 
 KINDS: dict[str, type[Any]] = {cls.kind: cls for cls in Payload.__args__}

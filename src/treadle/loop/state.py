@@ -134,7 +134,9 @@ class LoopState:
         for item in sealed:
             event = item.event
             state = models.get(event.model, ModelState(event.model))
-            models[event.model] = evolve(state, event)
+            evolved = evolve(state, event)
+            if evolved is not state:
+                models[event.model] = evolved
             position = item.position
         return LoopState(position, models)
 

@@ -14,6 +14,7 @@ from treadle.domain.gates import GateReport
 from treadle.domain.versions import ModelVersion
 from treadle.storage.sql.database import Database, time_text
 from treadle.storage.sql.events import record_events
+from treadle.storage.sql.registered import owned
 from treadle.storage.sql.tables import aliases, versions
 
 
@@ -51,13 +52,15 @@ class SqlVersions:
                     hint="ask for the next number and register again",
                 )
             connection.execute(insert(versions).values(row))
+            owned.show(self._database, connection, version)
             record_events(self._database, connection, events)
 
     def next_number(self, model: str) -> int:
         """The number that the next version of this model gets, from 1."""
         with self._database.read() as connection:
             newest = connection.execute(select(func.max(versions.c.number)).where(versions.c.model == model)).scalar()
-        return (newest or 0) + 1
+            registered = owned.last_number(connection, model)
+        return max(newest or 0, registered) + 1
 
     def judge(self, model: str, number: int, report: GateReport, *events: Event) -> None:
         """Record what the gates found. Raises NotFound."""
@@ -65,6 +68,7 @@ class SqlVersions:
             judged = dataclasses.replace(_stored(connection, model, number), gates=report)
             same = (versions.c.model == model) & (versions.c.number == number)
             connection.execute(update(versions).where(same).values(body=codec.dumps(judged)))
+            owned.show_verdict(self._database, connection, model, number, report)
             record_events(self._database, connection, events)
 
     def get(self, model: str, number: int) -> ModelVersion:
@@ -104,6 +108,7 @@ class SqlVersions:
                 _stored(connection, model, number)
                 values = {"model": model, "alias": alias, "number": number}
                 connection.execute(self._database.insert_or_set(aliases, "model", "alias", values=values))
+            owned.show_alias(self._database, connection, model, alias, number)
             record_events(self._database, connection, events)
 
     def aliases(self, model: str) -> dict[str, int]:

@@ -4,9 +4,11 @@ from treadle.testing.memory.artifacts import MemoryArtifacts
 from treadle.testing.memory.blobs import MemoryBlobs
 from treadle.testing.memory.deployments import MemoryDeployments, MemoryRouting
 from treadle.testing.memory.events import MemoryEvents
+from treadle.testing.memory.logged_models import MemoryLoggedModels
 from treadle.testing.memory.measurements import MemoryMeasurements
 from treadle.testing.memory.predictions import MemoryJoinedLog, MemoryOutcomes, MemoryPredictionLog
 from treadle.testing.memory.records import MemoryModels, MemoryRegister, MemorySnapshots, MemoryStepCache
+from treadle.testing.memory.registered import MemoryRegistered
 from treadle.testing.memory.runs import MemoryRuns
 from treadle.testing.memory.serving import (
     ConstantPredictor,
@@ -30,11 +32,13 @@ __all__ = [
     "MemoryEnvironments",
     "MemoryEvents",
     "MemoryJoinedLog",
+    "MemoryLoggedModels",
     "MemoryMeasurements",
     "MemoryModels",
     "MemoryOutcomes",
     "MemoryPredictionLog",
     "MemoryRegister",
+    "MemoryRegistered",
     "MemoryRouting",
     "MemoryRuns",
     "MemorySnapshots",

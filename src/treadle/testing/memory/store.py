@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from treadle.ports.deployments import Deployments
 from treadle.ports.events import Events
+from treadle.ports.logged_models import LoggedModels
 from treadle.ports.models import Models
 from treadle.ports.monitoring import Measurements
 from treadle.ports.register import Register
+from treadle.ports.registered import Registered
 from treadle.ports.runs import Runs
 from treadle.ports.snapshots import Snapshots
 from treadle.ports.steps import StepCache
@@ -14,8 +16,10 @@ from treadle.ports.versions import Versions
 from treadle.ports.webhooks import Webhooks
 from treadle.testing.memory.deployments import MemoryDeployments
 from treadle.testing.memory.events import MemoryEvents
+from treadle.testing.memory.logged_models import MemoryLoggedModels
 from treadle.testing.memory.measurements import MemoryMeasurements
 from treadle.testing.memory.records import MemoryModels, MemoryRegister, MemorySnapshots, MemoryStepCache
+from treadle.testing.memory.registered import MemoryRegistered
 from treadle.testing.memory.runs import MemoryRuns
 from treadle.testing.memory.versions import MemoryVersions
 from treadle.testing.memory.webhooks import MemoryWebhooks
@@ -29,7 +33,10 @@ class MemoryStore:
         self.events: Events = events
         self.models: Models = MemoryModels(events)
         self.runs: Runs = MemoryRuns(events)
-        self.versions: Versions = MemoryVersions(events)
+        registered = MemoryRegistered(events)
+        self.registered: Registered = registered
+        self.logged_models: LoggedModels = MemoryLoggedModels(registered)
+        self.versions: Versions = MemoryVersions(events, registered)
         self.deployments: Deployments = MemoryDeployments(events)
         self.snapshots: Snapshots = MemorySnapshots()
         self.steps: StepCache = MemoryStepCache()

@@ -11,13 +11,15 @@ from treadle.domain.events import Event
 from treadle.domain.gates import GateReport
 from treadle.domain.versions import ModelVersion
 from treadle.testing.memory.events import MemoryEvents
+from treadle.testing.memory.registered import MemoryRegistered
 
 
 class MemoryVersions:
     """``ports.Versions``."""
 
-    def __init__(self, events: MemoryEvents | None = None) -> None:
+    def __init__(self, events: MemoryEvents | None = None, registered: MemoryRegistered | None = None) -> None:
         self._events = events or MemoryEvents()
+        self._registered = registered or MemoryRegistered(self._events)
         self._versions: dict[tuple[str, int], ModelVersion] = {}
         self._aliases: dict[str, dict[str, int]] = {}
 
@@ -38,20 +40,24 @@ class MemoryVersions:
                         f"version {known.number} of {version.model!r} came of attempt {known.attempt!r}; "
                         f"attempt {version.attempt!r} cannot become version {version.number}"
                     )
+            self._registered.check_free(version.model, version.number)
             self._versions[version.model, version.number] = copy
+            self._registered.show(copy)
             return True
 
         self._events.with_change(events, change)
 
     def next_number(self, model: str) -> int:
         """The number that the next version of this model gets, from 1."""
-        return max((version.number for version in self.list(model)), default=0) + 1
+        mine = max((version.number for version in self.list(model)), default=0)
+        return max(mine, self._registered.last_number(model)) + 1
 
     def judge(self, model: str, number: int, report: GateReport, *events: Event) -> None:
         """Record what the gates found. Raises NotFound."""
 
         def change() -> None:
             self._versions[model, number] = dataclasses.replace(self.get(model, number), gates=report)
+            self._registered.show(self._versions[model, number])
 
         self._events.with_change(events, change)
 
@@ -85,6 +91,7 @@ class MemoryVersions:
             if number is not None:
                 names[alias] = self.get(model, number).number
             self._aliases[model] = names
+            self._registered.show_alias(model, alias, number)
 
         self._events.with_change(events, change)
 

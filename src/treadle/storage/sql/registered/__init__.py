@@ -1,0 +1,1 @@
+"""The registry that clients of MLflow see, and logged models, on SQL."""
