@@ -18,7 +18,10 @@ export type Payload =
   | { kind: "outcomes_collected"; until: string; received: number; joined: number }
   | { kind: "cohort_evaluated"; evaluation: Evaluation; report: GateReport | null; triggers: GateResult[] }
   | { kind: "incident_opened"; incident: Incident }
-  | { kind: "incident_resolved"; incident: string; reason: string };
+  | { kind: "incident_resolved"; incident: string; reason: string }
+  | { kind: "registry_changed"; action: string; version: number | null; detail: string; reason: string }
+  | { kind: "alias_moved"; alias: string; version: number | null; previous: number | null; reason: string }
+  | { kind: "stage_moved"; version: number; stage: string; previous: string; reason: string };
 
 export type Kind = Payload["kind"];
 

@@ -1,6 +1,6 @@
 /** Events in words, with how much they weigh. Pure. */
 
-import { payloadOf, type Kind } from "../api/events";
+import { payloadOf, type Kind, type Payload } from "../api/events";
 import type { SealedEvent } from "../api/schema";
 import { attemptPath, incidentPath, versionPath } from "./paths";
 import { count, duration, words } from "./format";
@@ -21,13 +21,14 @@ export const GROUPS = {
   training: ["training_requested", "training_failed", "version_registered", "gates_evaluated"],
   incidents: ["incident_opened", "incident_resolved"],
   code: ["model_applied"],
+  registry: ["registry_changed", "alias_moved", "stage_moved"],
   monitoring: ["cohort_evaluated", "outcomes_collected", "rollout_examined"],
 } as const satisfies Record<string, readonly Kind[]>;
 
 export type Group = keyof typeof GROUPS;
 
 /** The kinds that tell a model's story; the daily measurements are left out. */
-export const STORY: readonly Kind[] = [...GROUPS.releases, ...GROUPS.training, ...GROUPS.incidents, ...GROUPS.code];
+export const STORY: readonly Kind[] = [...GROUPS.releases, ...GROUPS.training, ...GROUPS.incidents, ...GROUPS.code, ...GROUPS.registry];
 
 /** One event as a line of a timeline. */
 export function tell(sealed: SealedEvent): Told {
@@ -79,6 +80,33 @@ export function tell(sealed: SealedEvent): Told {
       return told("alert", "bad", payload.incident.title, payload.incident.detail, incidentPath(payload.incident.id));
     case "incident_resolved":
       return told("check", "good", "Incident resolved", payload.reason, incidentPath(payload.incident));
+    case "registry_changed":
+      return told("version", "plain", registered(payload), payload.reason, null);
+    case "alias_moved": {
+      const from = payload.previous === null ? "" : `, before at version ${payload.previous}`;
+      const text = payload.version === null ? `Alias ${payload.alias} removed${from}` : `Alias ${payload.alias} points at version ${payload.version}${from}`;
+      return told("version", "plain", text, payload.reason, null);
+    }
+    case "stage_moved":
+      return told("version", "plain", `Version ${payload.version} moved to ${payload.stage}, before in ${payload.previous}`, payload.reason, null);
+  }
+}
+
+/** What came, went or was renamed in the registry, in words. */
+function registered(change: Extract<Payload, { kind: "registry_changed" }>): string {
+  switch (change.action) {
+    case "created":
+      return "Model registered";
+    case "renamed":
+      return `Model renamed to ${change.detail}`;
+    case "renamed_from":
+      return `Model renamed, before ${change.detail}`;
+    case "deleted":
+      return "Registered model deleted";
+    case "version_created":
+      return `Version ${change.version ?? ""} registered from ${change.detail}`;
+    default:
+      return `Version ${change.version ?? ""} deleted`;
   }
 }
 

@@ -13,8 +13,9 @@ from sqlalchemy import create_engine
 
 from treadle.domain.errors import CorruptData, InvalidInput, TreadleError
 from treadle.storage.sql import migrating
+from treadle.storage.sql.registered import tables
 from treadle.storage.sql.store import SqlStore
-from treadle.storage.sql.tracking import tables
+from treadle.testing import samples
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def change(path: Path, *statements: str) -> None:
 def test_migrations_make_the_tables_that_the_code_uses(path):
     engine = create_engine(f"sqlite:///{path}")
     with engine.connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), tables.experiments.metadata) == []
+        assert compare_metadata(MigrationContext.configure(connection), tables.logged_models.metadata) == []
     engine.dispose()
 
 
@@ -121,4 +122,25 @@ def test_writers_begin_immediately_and_survive_power_loss_whole(path):
         with pytest.raises(sqlite3.OperationalError, match="locked"):
             other.execute("BEGIN IMMEDIATE")
         other.close()
+    store.close()
+
+
+def test_versions_of_before_are_shown_in_the_registry(tmp_path):
+    """As they are shown when they are made."""
+    path = tmp_path / "treadle.db"
+    store = SqlStore(f"sqlite:///{path}")
+    for number in (1, 2, 3):
+        store.versions.register(samples.a_version(number))
+    store.versions.judge("flights", 2, samples.a_gate_report())
+    store.versions.set_alias("flights", "champion", 2)
+    store.versions.set_alias("flights", "challenger", 3)
+    made = store.registered.get_model("flights"), store.registered.search_versions(limit=10).items
+    store.close()
+    of_0003 = [
+        name for name in tables.logged_models.metadata.tables if name.startswith(("registered_", "logged_model"))
+    ]
+    change(path, *(f"DROP TABLE {name}" for name in of_0003), "UPDATE alembic_version SET version_num = '0002'")
+    store = SqlStore(f"sqlite:///{path}")
+    assert (store.registered.get_model("flights"), store.registered.search_versions(limit=10).items) == made
+    assert store.versions.next_number("flights") == 4
     store.close()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from treadle.ports.deployments import Deployments
 from treadle.ports.events import Events
+from treadle.ports.logged_models import LoggedModels
 from treadle.ports.models import Models
 from treadle.ports.monitoring import Measurements
 from treadle.ports.register import Register
+from treadle.ports.registered import Registered
 from treadle.ports.runs import Runs
 from treadle.ports.snapshots import Snapshots
 from treadle.ports.steps import StepCache
@@ -22,6 +24,8 @@ from treadle.storage.sql.migrating import migrate
 from treadle.storage.sql.models import SqlModels
 from treadle.storage.sql.references import named_digests
 from treadle.storage.sql.register import SqlRegister
+from treadle.storage.sql.registered.logged_models import SqlLoggedModels
+from treadle.storage.sql.registered.store import SqlRegistered
 from treadle.storage.sql.runs import SqlRuns
 from treadle.storage.sql.snapshots import SqlSnapshots
 from treadle.storage.sql.step_cache import SqlStepCache
@@ -58,7 +62,10 @@ class SqlStore:
         self.writer = Writer(self._database)
         written = RunWriter(self._database.engine)
         self.writer.undone.append(written.keys.forget)
-        self.tracking: Tracking = SqlTracking(self._database, self.writer, written)
+        logged = SqlLoggedModels(self._database, self.writer)
+        self.tracking: Tracking = SqlTracking(self._database, self.writer, written, logged.measured)
+        self.registered: Registered = SqlRegistered(self._database, self.writer)
+        self.logged_models: LoggedModels = logged
         self.runs: Runs = SqlRuns(self._database, self.writer, written)
         self.webhooks: Webhooks = SqlWebhooks(self._database, self.writer)
 

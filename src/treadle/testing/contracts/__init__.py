@@ -21,9 +21,11 @@ for _module in (
     "blobs",
     "deployments",
     "events",
+    "logged_models",
     "measurements",
     "predictions",
     "records",
+    "registered",
     "runs",
     "tracking",
     "tracking_curves",
@@ -36,6 +38,7 @@ from treadle.testing.contracts.base import StoreContract, StoreUnderTest, togeth
 from treadle.testing.contracts.blobs import BlobsContract  # noqa: E402
 from treadle.testing.contracts.deployments import DeploymentsContract, RoutingContract  # noqa: E402
 from treadle.testing.contracts.events import EventsContract  # noqa: E402
+from treadle.testing.contracts.logged_models import LoggedModelsContract  # noqa: E402
 from treadle.testing.contracts.measurements import MeasurementsContract  # noqa: E402
 from treadle.testing.contracts.predictions import (  # noqa: E402
     JoinedLogContract,
@@ -47,6 +50,11 @@ from treadle.testing.contracts.records import (  # noqa: E402
     RegisterContract,
     SnapshotsContract,
     StepCacheContract,
+)
+from treadle.testing.contracts.registered import (  # noqa: E402
+    OneRegistryContract,
+    RegisteredContract,
+    RegistrySearchContract,
 )
 from treadle.testing.contracts.runs import RunsContract  # noqa: E402
 from treadle.testing.contracts.tracking import ExperimentsContract, RunStoreContract  # noqa: E402
@@ -62,11 +70,15 @@ __all__ = [
     "EventsContract",
     "ExperimentsContract",
     "JoinedLogContract",
+    "LoggedModelsContract",
     "MeasurementsContract",
     "ModelsContract",
+    "OneRegistryContract",
     "OutcomesContract",
     "PredictionLogContract",
     "RegisterContract",
+    "RegisteredContract",
+    "RegistrySearchContract",
     "RoutingContract",
     "RunStoreContract",
     "RunsContract",

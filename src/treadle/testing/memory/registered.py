@@ -106,7 +106,7 @@ class MemoryRegistered:
             if self._model(name).owned:
                 raise owned_model(name, "deleted")
             for kept in (self._models, self._versions, self._last):
-                kept.pop(name)  # type: ignore[attr-defined]
+                kept.pop(name)
 
         return self._done(change, {name: lambda: [RegistryChanged("deleted", reason=change.reason)]}, work)
 

@@ -12,6 +12,7 @@ from treadle.ports.registered import Registered
 from treadle.ports.runs import Runs
 from treadle.ports.snapshots import Snapshots
 from treadle.ports.steps import StepCache
+from treadle.ports.tracking import Tracking
 from treadle.ports.versions import Versions
 from treadle.ports.webhooks import Webhooks
 from treadle.testing.memory.deployments import MemoryDeployments
@@ -21,6 +22,7 @@ from treadle.testing.memory.measurements import MemoryMeasurements
 from treadle.testing.memory.records import MemoryModels, MemoryRegister, MemorySnapshots, MemoryStepCache
 from treadle.testing.memory.registered import MemoryRegistered
 from treadle.testing.memory.runs import MemoryRuns
+from treadle.testing.memory.tracking import MemoryTracking
 from treadle.testing.memory.versions import MemoryVersions
 from treadle.testing.memory.webhooks import MemoryWebhooks
 
@@ -35,7 +37,9 @@ class MemoryStore:
         self.runs: Runs = MemoryRuns(events)
         registered = MemoryRegistered(events)
         self.registered: Registered = registered
-        self.logged_models: LoggedModels = MemoryLoggedModels(registered)
+        logged = MemoryLoggedModels(registered)
+        self.logged_models: LoggedModels = logged
+        self.tracking: Tracking = MemoryTracking(models=logged)
         self.versions: Versions = MemoryVersions(events, registered)
         self.deployments: Deployments = MemoryDeployments(events)
         self.snapshots: Snapshots = MemorySnapshots()

@@ -37,6 +37,7 @@ from treadle.domain.tracking_errors import (
     no_run_tag,
 )
 from treadle.ports.tracking import MetricRow
+from treadle.testing.memory.logged_models import MemoryLoggedModels
 from treadle.testing.memory.tracking_rows import (
     Point,
     RunRow,
@@ -57,7 +58,8 @@ _BY_RUN = Order(Column(Kind.ATTRIBUTE, "run_id"))
 class _Base:
     """The state and how it is changed: under one lock, each change whole or not at all."""
 
-    def __init__(self, root: str = "mlflow-artifacts:") -> None:
+    def __init__(self, root: str = "mlflow-artifacts:", models: MemoryLoggedModels | None = None) -> None:
+        self._models = models or MemoryLoggedModels()
         self._lock = threading.RLock()
         self._root = root
         self._experiments: dict[str, Experiment] = {
@@ -284,6 +286,7 @@ class _Runs(_Base):
             row.params = given
             for point in metrics:
                 row.points.setdefault(point.key, set()).add(Point.of(point.value, point.timestamp, point.step))
+            self._models.record(run, metrics)
             for key, value in tags:
                 row.tags[key] = value
                 if key == RUN_NAME_TAG:

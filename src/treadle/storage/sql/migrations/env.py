@@ -2,11 +2,11 @@
 
 from alembic import context
 
-from treadle.storage.sql.tracking import tables
+from treadle.storage.sql.registered import tables
 
 context.configure(
     connection=context.config.attributes["connection"],
-    target_metadata=tables.experiments.metadata,
+    target_metadata=tables.logged_models.metadata,
     transactional_ddl=True,
     render_as_batch=True,
 )

@@ -47,7 +47,7 @@ class SqlLoggedModels:
             core = connection.core
             if core.execute(select(_L.number).where(_L.id == model.id)).first():
                 raise Conflict(f"Logged model with ID '{model.id}' already exists.", hint="take another id")
-            number = core.execute(insert(logged_models).values(_row(model))).inserted_primary_key[0]
+            number = core.execute(insert(logged_models).values(_row(model)).returning(_L.number)).scalar_one()
             for table, pairs in ((logged_model_params, model.params), (logged_model_tags, model.tags)):
                 if pairs:
                     core.execute(insert(table), [{"model": number, "key": k, "value": v} for k, v in pairs.items()])
@@ -144,6 +144,28 @@ class SqlLoggedModels:
                     rows[row.number] = row
             return Found(_records(connection, [rows[number] for number in page.numbers]), page.cursor)
 
+    def measured(self, core: Connection, run: str, metrics: Sequence[MetricRow]) -> None:
+        """Keep points of a run that were measured of models, in the transaction that logs them.
+
+        Identical points are one.
+        """
+        rows = [
+            {
+                "model_id": metric.model_id,
+                "key": metric.key,
+                "timestamp": metric.timestamp,
+                "step": metric.step,
+                "run": run,
+                "dataset_name": metric.dataset_name or "",
+                "dataset_digest": metric.dataset_digest or "",
+                "value": 0.0 if math.isnan(metric.value) else metric.value,
+                "nan": math.isnan(metric.value),
+            }
+            for metric in metrics
+        ]
+        names = ("model_id", "key", "timestamp", "step", "run", "dataset_name", "dataset_digest")
+        core.execute(self._database.insert_new(logged_model_metrics, *names), rows)
+
     def _changed(self, model_id: str, **values: Any) -> Future[LoggedModel]:
         def work(connection: WriteConnection) -> LoggedModel:
             number = _find(connection.core, model_id).number
@@ -151,28 +173,6 @@ class SqlLoggedModels:
             return _one(connection.core, model_id)
 
         return self._writer.submit(work)
-
-
-def record_model_metrics(database: Database, core: Connection, run: str, metrics: Sequence[MetricRow]) -> None:
-    """Points of a run that were measured of models, in the transaction that logs them. Identical points are one."""
-    rows = [
-        {
-            "model_id": metric.model_id,
-            "key": metric.key,
-            "timestamp": metric.timestamp,
-            "step": metric.step,
-            "run": run,
-            "dataset_name": metric.dataset_name or "",
-            "dataset_digest": metric.dataset_digest or "",
-            "value": 0.0 if math.isnan(metric.value) else metric.value,
-            "nan": math.isnan(metric.value),
-        }
-        for metric in metrics
-        if metric.model_id
-    ]
-    if rows:
-        names = ("model_id", "key", "timestamp", "step", "run", "dataset_name", "dataset_digest")
-        core.execute(database.insert_new(logged_model_metrics, *names), rows)
 
 
 def _row(model: LoggedModel) -> dict[str, Any]:

@@ -45,8 +45,8 @@ class SqlRegisteredModels:
             if _known(core, name):
                 raise model_exists(name)
             values = {"name": name, "created": change.millis, "updated": change.millis, "description": description}
-            made = core.execute(insert(registered_models).values(**values, owned=False, last_number=0))
-            number = made.inserted_primary_key[0]
+            made = insert(registered_models).values(**values, owned=False, last_number=0)
+            number = core.execute(made.returning(registered_models.c.number)).scalar_one()
             if tags:
                 rows = [{"model": number, "key": key, "value": value} for key, value in tags.items()]
                 core.execute(insert(registered_model_tags), rows)

@@ -86,14 +86,11 @@ def show_alias(database: Database, connection: Connection, model: str, alias: st
 def _stages(connection: Connection, model: int) -> None:
     """The champion is in Production, a challenger beside it in Staging; who was champion before is Archived."""
     a = registered_aliases.c
-    pointing = dict(
-        connection.execute(
-            select(a.alias, a.version).where(a.model == model, a.alias.in_((CHAMPION, CHALLENGER)))
-        ).tuples()
-    )
+    mine = select(a.alias, a.version).where(a.model == model, a.alias.in_((CHAMPION, CHALLENGER)))
+    pointing = {row.alias: row.version for row in connection.execute(mine)}
     champion, challenger = pointing.get(CHAMPION), pointing.get(CHALLENGER)
-    mine = select(_V.version, _V.stage).where(_V.model == model, _V.owned)
-    for version, stage in connection.execute(mine.where(_in_question(champion, challenger))).all():
+    versions = select(_V.version, _V.stage).where(_V.model == model, _V.owned, _in_question(champion, challenger))
+    for version, stage in connection.execute(versions).all():
         now = owned_stage(version, Stage(stage), champion, challenger)
         if now.value != stage:
             this = update(registered_versions).where(_V.model == model, _V.version == version)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 
 from sqlalchemy import Connection, select, update
@@ -28,15 +28,19 @@ from treadle.storage.sql.tracking.run_writing import NewRun, RunWriter, log_data
 from treadle.storage.sql.tracking.tables import runs
 from treadle.storage.sql.writer import WriteConnection, Writer
 
+Measured = Callable[[Connection, str, Sequence[MetricRow]], None]
+"""Keeps the points of a run that were measured of logged models."""
+
 
 class SqlRunStore:
     """``ports.tracking.RunStore`` on SQL."""
 
-    def __init__(self, database: Database, writer: Writer, runs: RunWriter, keys: ReadKeys) -> None:
+    def __init__(self, database: Database, writer: Writer, runs: RunWriter, keys: ReadKeys, measured: Measured) -> None:
         self._database = database
         self._writer = writer
         self._keys = keys
         self._runs = runs
+        self._measured = measured
 
     def create_run(
         self,
@@ -141,6 +145,9 @@ class SqlRunStore:
 
         def work(connection: WriteConnection) -> None:
             self._runs.log(connection.cursor, run, metrics, params, tags)
+            of_models = [metric for metric in metrics if metric.model_id]
+            if of_models:
+                self._measured(connection.core, run, of_models)
 
         return self._writer.submit(work)
 
