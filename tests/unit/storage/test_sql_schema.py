@@ -136,10 +136,10 @@ def test_versions_of_before_are_shown_in_the_registry(tmp_path):
     store.versions.set_alias("flights", "challenger", 3)
     made = store.registered.get_model("flights"), store.registered.search_versions(limit=10).items
     store.close()
-    of_0003 = [
+    of_0004 = [
         name for name in tables.logged_models.metadata.tables if name.startswith(("registered_", "logged_model"))
     ]
-    change(path, *(f"DROP TABLE {name}" for name in of_0003), "UPDATE alembic_version SET version_num = '0002'")
+    change(path, *(f"DROP TABLE {name}" for name in of_0004), "UPDATE alembic_version SET version_num = '0003'")
     store = SqlStore(f"sqlite:///{path}")
     assert (store.registered.get_model("flights"), store.registered.search_versions(limit=10).items) == made
     assert store.versions.next_number("flights") == 4
