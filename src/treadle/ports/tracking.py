@@ -220,7 +220,8 @@ class RunSearch(Protocol):
     ) -> Found[TrackedRun]:
         """Runs of the experiments that fulfil a condition.
 
-        ``text`` looks for each of its words, whatever the case, in names, params, tags (notes are a tag) and comments.
+        ``text`` looks for each of its words, whatever the case, in names, params, tags (their names too; notes are
+        a tag) and comments.
         Raises InvalidInput for a bad cursor.
         """
         ...

@@ -36,6 +36,11 @@ class Database:
         with self.explained(), self._writers.begin() as connection:
             yield connection
 
+    def writing_connection(self) -> Connection:
+        """A connection to keep, whose transactions write. Whoever asks for it closes it."""
+        with self.explained():
+            return self._writers.connect()
+
     def insert_new(self, table: Table, *columns: str) -> dialects.Insert:
         """An INSERT that leaves the row alone which already has the same values in ``columns``."""
         return dialects.insert_new(self.engine.dialect.name, table, *columns)

@@ -36,7 +36,8 @@ class Cursor:
     """A driver's cursor inside the transaction of a connection."""
 
     def __init__(self, connection: Connection) -> None:
-        self._cursor: Any = connection.connection.cursor()
+        raw: Any = connection.connection.dbapi_connection
+        self._cursor = raw.cursor()
 
     def run(self, statement: Prepared, **values: Any) -> Any:
         """Execute; what comes back has ``fetchone``, ``fetchall`` and ``rowcount``."""

@@ -52,6 +52,7 @@ class Writer:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._closed = False
+        self._connection: WriteConnection | None = None
         self.undone: list[Callable[[], None]] = []
         """Called on the writer's thread after a rollback: what was cached may be gone."""
 
@@ -95,6 +96,7 @@ class Writer:
             going = job is not None
             if jobs:
                 self._commit(jobs)
+        self._disconnect()
 
     def _commit(self, jobs: list[_Job]) -> None:
         try:
@@ -111,18 +113,28 @@ class Writer:
     def _attempt(self, jobs: list[_Job]) -> list[tuple[Any, BaseException | None]]:
         for last in (False, False, True):
             try:
-                with self._database.write() as core:
-                    cursor = Cursor(core)
-                    try:
-                        connection = WriteConnection(core, cursor)
+                with self._database.explained():
+                    connection = self._connected()
+                    with connection.core.begin():
                         return [self._one(job, connection) for job in jobs]
-                    finally:
-                        cursor.close()
             except Exception as error:
                 self._forget()
+                self._disconnect()
                 if last or not dialects.is_deadlock(error):
                     raise
         raise AssertionError
+
+    def _connected(self) -> WriteConnection:
+        if self._connection is None:
+            core = self._database.writing_connection()
+            self._connection = WriteConnection(core, Cursor(core))
+        return self._connection
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.cursor.close()
+            connection.core.close()
 
     def _forget(self) -> None:
         for call in self.undone:

@@ -22,6 +22,7 @@ from treadle.storage.sql.tracking.run_reading import read_runs
 from treadle.storage.sql.tracking.searching import Page, Term
 from treadle.storage.sql.tracking.tables import (
     datasets,
+    keys,
     run_comments,
     run_datasets,
     run_metrics,
@@ -217,9 +218,10 @@ def _among(experiment: ColumnElement[Any], wanted: Sequence[str]) -> ColumnEleme
 def _mentions(word: str) -> ColumnElement[bool]:
     """Runs that have a word in their name, params, tags or comments."""
     places: list[ColumnElement[bool]] = [runs.c.name.icontains(word, autoescape=True)]
+    named = select(keys.c.number).where(keys.c.text.icontains(word, autoescape=True))
     for t in (run_params, run_tags):
         of = select(t.c.run).where(t.c.run == runs.c.number)
-        places.append(exists(of.where(whole(t).icontains(word, autoescape=True))))
+        places.append(exists(of.where(or_(t.c.key.in_(named), whole(t).icontains(word, autoescape=True)))))
     said = select(run_comments.c.run).where(run_comments.c.run == runs.c.number)
     places.append(exists(said.where(run_comments.c.text.icontains(word, autoescape=True))))
     return or_(*places)
