@@ -54,7 +54,7 @@ types:
 	$(BIN)/mypy
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
-unit:
+unit: /usr/lib/postgresql
 	$(BIN)/pytest tests/unit tests/property tests/contract tests/simulation tests/typing -n 2 -m "not soak" -q
 
 integration:
@@ -72,6 +72,9 @@ frontend-types:  ## make the front end's types anew after a change of the API
 
 e2e: /usr/bin/chromium  ## the pages, in a real browser
 	$(BIN)/pytest tests/e2e -m "not soak" -q -n 2 --dist loadfile
+
+/usr/lib/postgresql:
+	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postgresql >/dev/null
 
 /usr/bin/chromium:
 	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Select, select
 
 from treadle.domain.tracking import Dataset, DatasetInput, MetricSummary, ModelOutput, RunInfo, TrackedRun
 from treadle.storage.sql.tracking.keys import ReadKeys, parts_of
@@ -106,7 +106,7 @@ class _Logged:
         self._read_metrics(numbers)
         for table, into in ((run_params, self._params), (run_tags, self._tags)):
             t = table.c
-            rows = self._connection.execute(select(t.run, t.key, t.head, t.rest).where(t.run.in_(numbers))).all()
+            rows = _rows(self._connection, select(t.run, t.key, t.head, t.rest).where(t.run.in_(numbers)))
             texts = self._keys.texts(self._connection, {row[1] for row in rows})
             for run, key, head, rest in rows:
                 into[run][texts[key]] = head if rest is None else head + rest
@@ -115,7 +115,7 @@ class _Logged:
     def _read_metrics(self, numbers: list[int]) -> None:
         m = run_metrics.c
         columns = (m.run, m.key, m.value, m.nan, m.at, m.step, m.least, m.greatest)
-        rows = self._connection.execute(select(*columns).where(m.run.in_(numbers))).all()
+        rows = _rows(self._connection, select(*columns).where(m.run.in_(numbers)))
         texts = self._keys.texts(self._connection, {row[1] for row in rows})
         nan = math.nan
         for run, key, value, is_nan, at, step, least, greatest in rows:
@@ -147,3 +147,11 @@ class _Logged:
                 self._outputs[run].append(ModelOutput(model, step))
             else:
                 self._inputs[run].append(model)
+
+
+def _rows(connection: Connection, statement: Select[Any]) -> list[tuple[Any, ...]]:
+    """Rows as the driver gives them: many, so that SQLAlchemy's own would cost as much as reading them."""
+    result: Any = connection.execute(statement)
+    rows: list[tuple[Any, ...]] = result.cursor.fetchall()
+    result.close()
+    return rows
