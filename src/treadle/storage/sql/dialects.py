@@ -22,6 +22,9 @@ WRITES = "treadle_writes"
 
 BUSY_SECONDS = 30.0
 
+MAPPED_BYTES = 1 << 30
+"""Bytes of a SQLite file that are read through the system's page cache, without a copy."""
+
 MIGRATING = 0x74726561
 """The key of the lock that the one who migrates a Postgres database holds."""
 
@@ -117,7 +120,7 @@ def is_deadlock(error: BaseException) -> bool:
 def _prepare_sqlite(connection: sqlite3.Connection, _: object) -> None:
     connection.isolation_level = None
     connection.create_function("treadle_like", 3, _like, deterministic=True)
-    for pragma in ("foreign_keys=ON", "synchronous=NORMAL"):
+    for pragma in ("foreign_keys=ON", "synchronous=NORMAL", f"mmap_size={MAPPED_BYTES}"):
         connection.execute(f"PRAGMA {pragma}")
     deadline = time.monotonic() + BUSY_SECONDS
     while True:

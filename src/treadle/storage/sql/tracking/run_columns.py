@@ -9,7 +9,6 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     FromClause,
-    Select,
     String,
     and_,
     case,
@@ -65,10 +64,10 @@ class RunColumns:
         """Raises InvalidInput for an unknown column."""
         column, op, value = comparison.column, comparison.op, comparison.value
         if column.kind in KEYED:
-            table = KEYED[column.kind]
-            if op is Op.IS_NULL:
-                return not_(exists(self._of(table, column.key)))
-            return exists(self._of(table, column.key).where(self.fulfils(comparison)))
+            # Under a name of its own: the search may lead from the very same table.
+            row = KEYED[column.kind].alias()
+            of = select(row.c.run).where(row.c.run == runs.c.number, row.c.key == self.key(column.key))
+            return not_(exists(of)) if op is Op.IS_NULL else exists(of.where(self.fulfils(comparison, row)))
         if column.kind is Kind.DATASET:
             return self._dataset(comparison)
         text = _texts().get(column.key)
@@ -81,13 +80,12 @@ class RunColumns:
         compares = true() if op in (Op.IS_NULL, Op.IS_NOT_NULL) else searching.number_comparison(number, op, value)
         return searching.nullable(number, op, compares)
 
-    def fulfils(self, comparison: Comparison) -> ColumnElement[bool]:
+    def fulfils(self, comparison: Comparison, table: FromClause) -> ColumnElement[bool]:
         """A comparison of a row of a keyed table, without run and key; the row is there."""
         column, op, value = comparison.column, comparison.op, comparison.value
-        table = KEYED[column.kind]
         if op is Op.IS_NOT_NULL:
             return true()
-        if table is run_metrics:
+        if column.kind not in (Kind.PARAM, Kind.TAG):
             number, nan = _metric(column.kind, table)
             return searching.number_comparison(number, op, value, nan)
         return searching.text_comparison(self.dialect, whole(table), op, value, lambda text: _equals(table, text))
@@ -116,9 +114,6 @@ class RunColumns:
         number, nan = _metric(column.kind, row)
         value = case((or_(missing, nan == true()), 0.0), else_=number)
         return [(case((missing, 2), (nan == true(), 1), else_=0), False), (value, True)]
-
-    def _of(self, table: FromClause, key: str) -> Select[Any]:
-        return select(table.c.run).where(table.c.run == runs.c.number, table.c.key == self.key(key))
 
     def _dataset(self, comparison: Comparison) -> ColumnElement[bool]:
         known = {"name": datasets.c.name, "digest": datasets.c.digest, "context": run_datasets.c.context}

@@ -6,10 +6,11 @@ rare; along the index of the metric that is ordered by, where none is; otherwise
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, exists, false, func, or_, select, true
+from sqlalchemy import ColumnElement, Connection, Select, exists, false, func, literal, or_, select, true
 
 from treadle.domain.search import EVERYTHING, AllOf, Comparison, Condition, Kind, Op, Order, View
 from treadle.domain.tracking import DatasetSummary, Found, TrackedRun
@@ -31,13 +32,16 @@ from treadle.storage.sql.tracking.tables import (
     runs,
 )
 
-RARE = 2_000
-"""A condition that so many runs fulfil, or fewer, leads the search for a page."""
+PROBED = 20_000
+"""So far runs that fulfil a condition are counted before a page is searched, to see how rare it is."""
 
 COUNTED = 200_000
-"""Runs that a condition is tried on before a count, to find the rarest."""
+"""The same before a count."""
 
-_NUMBER, _NAN, _MISSING = range(3)
+FEW = 1_000
+"""So many runs are tried without a second thought."""
+
+_VALUE, _NAN, _MISSING = range(3)
 
 
 class SqlRunSearch:
@@ -113,39 +117,45 @@ class _Search:
 
     def count(self) -> int:
         """How many runs there are."""
-        leading, _ = self._rarest(COUNTED)
+        leading = self._rarest(COUNTED)
         statement = self._filtered(select(func.count()), leading, hidden=leading is not None)
         return int(self._connection.execute(statement).scalar_one())
 
     def page(self, order: Sequence[Order], limit: int, cursor: str | None) -> Page:
         """The numbers of the runs on one page."""
-        leading, count = self._rarest(RARE + 1)
-        if leading is not None and count > RARE:
-            leading = None
-        if leading is None and order and order[0].column.kind is Kind.METRIC:
+        leading = self._worth_leading(order, limit)
+        possible = bool(order) and order[0].column.kind in _ALONG
+        # Pages go on as they began, though the counts may be others by now.
+        if possible and (leading is None if cursor is None else cursor[1:2] == ":"):
             return self._along(order, limit, cursor)
         terms = [*searching.terms(order, self._columns.sorted), *_LAST]
         statement = self._filtered(select(runs.c.number), leading, hidden=leading is not None)
         return searching.page(self._connection, statement, terms, limit, cursor)
 
     def _along(self, order: Sequence[Order], limit: int, cursor: str | None) -> Page:
-        """Along the index of the first metric: runs with a number, then those with NaN, then those without it."""
+        """Along the index of what is ordered by first: runs with a value, then those with NaN, then those without."""
         first, key = order[0], self._columns.key(order[0].column.key)
+        table = KEYED[first.column.kind]
         rest = [*searching.terms(order[1:], self._columns.sorted), *_LAST]
-        m = run_metrics.c
-        part, behind = _NUMBER, None
+        part, behind = _VALUE, None
         if cursor is not None:
             part, behind = _read_part(cursor)
         numbers: list[int] = []
         while part <= _MISSING:
             if part == _MISSING:
-                without = exists(select(m.run).where(m.run == runs.c.number, m.key == key))
+                row = table.alias()
+                without = exists(select(row.c.run).where(row.c.run == runs.c.number, row.c.key == key))
                 statement, terms = self._filtered(select(runs.c.number)).where(~without), rest
+            elif part == _NAN and table is not run_metrics:
+                part, behind = _MISSING, None
+                continue
             else:
-                of = and_(m.key == key, m.nan == (true() if part == _NAN else false()))
-                metric = select(runs.c.number).join_from(run_metrics, runs, runs.c.number == m.run).where(of)
-                statement = self._filtered(metric, hidden=True, joined=True)
-                terms = [Term(m.value, first.ascending), *rest] if part == _NUMBER else rest
+                with_it = select(runs.c.number).join_from(table, runs, runs.c.number == table.c.run)
+                with_it = with_it.where(table.c.key == key)
+                if table is run_metrics:
+                    with_it = with_it.where(run_metrics.c.nan == (true() if part == _NAN else false()))
+                statement = self._filtered(with_it, hidden=True, joined=True)
+                terms = [*_value_terms(first), *rest] if part == _VALUE else rest
             found = searching.page(self._connection, statement, terms, limit - len(numbers), behind)
             numbers.extend(found.numbers)
             if found.cursor is not None:
@@ -167,7 +177,7 @@ class _Search:
         scope = [_among(searching.plus(experiment) if hidden else experiment, self._experiments), self._view]
         if leading is not None:
             table = KEYED[leading.column.kind]
-            scope += [table.c.key == self._columns.key(leading.column.key), self._columns.fulfils(leading)]
+            scope += [table.c.key == self._columns.key(leading.column.key), self._columns.fulfils(leading, table)]
         rest = [searching.compiled(term, self._columns.comparison) for term in self._terms if term is not leading]
         return statement.where(*scope, *rest, *self._words)
 
@@ -177,30 +187,59 @@ class _Search:
         table = KEYED[leading.column.kind]
         return table.join(runs, runs.c.number == table.c.run)
 
-    def _rarest(self, most: int) -> tuple[Comparison | None, int]:
-        """The condition that the fewest runs fulfil, and how many do (``most`` at the most)."""
-        best: tuple[Comparison | None, int] = (None, most + 1)
+    def _rarest(self, most: int) -> Comparison | None:
+        """The condition that the fewest runs fulfil."""
+        counts = self._counts(most)
+        return min(counts, key=lambda one: one[1])[0] if counts else None
+
+    def _worth_leading(self, order: Sequence[Order], limit: int) -> Comparison | None:
+        """The rarest condition, where trying its runs is less work than going along the order until the page is full.
+
+        Conditions are taken as independent of each other and of the order.
+        """
+        counts = self._counts(PROBED)
+        if not counts:
+            return None
+        rarest, count = min(counts, key=lambda one: one[1])
+        everything = max(int(self._connection.execute(select(func.max(runs.c.number))).scalar_one() or 0), 1)
+        if order and order[0].column.kind not in _ALONG and order[0].column.key != "start_time":
+            return rarest
+        share = math.prod(min(1.0, fulfil / everything) for _, fulfil in counts)
+        tried = everything * min(1.0, limit / max(share * everything, 1.0))
+        return rarest if count <= max(tried, FEW) else None
+
+    def _counts(self, most: int) -> list[tuple[Comparison, int]]:
+        """How many runs, ``most`` at the most, fulfil each condition that an index knows."""
+        found: list[tuple[Comparison, int]] = []
         for term in self._terms:
-            if not isinstance(term, Comparison) or term.column.kind not in KEYED or term.op is Op.IS_NULL:
-                continue
-            if not _indexed(term):
-                continue
-            table = KEYED[term.column.kind]
-            some = select(table.c.run).where(
-                table.c.key == self._columns.key(term.column.key), self._columns.fulfils(term)
-            )
-            counted = select(func.count()).select_from(some.limit(min(most, best[1])).subquery())
-            count = int(self._connection.execute(counted).scalar_one())
-            if count < best[1]:
-                best = term, count
-        return best
+            if isinstance(term, Comparison) and _indexed(term):
+                table = KEYED[term.column.kind]
+                some = select(table.c.run).where(
+                    table.c.key == self._columns.key(term.column.key), self._columns.fulfils(term, table)
+                )
+                counted = select(func.count()).select_from(some.limit(most).subquery())
+                found.append((term, int(self._connection.execute(counted).scalar_one())))
+        return found
 
 
 _LAST = (Term(runs.c.started, ascending=False), Term(runs.c.id))
 
 
+_ALONG = (Kind.METRIC, Kind.PARAM, Kind.TAG)
+"""What has an index that an order can go along."""
+
+
+def _value_terms(order: Order) -> list[Term]:
+    table = KEYED[order.column.kind]
+    if table is run_metrics:
+        return [Term(run_metrics.c.value, order.ascending)]
+    return [Term(table.c.head, order.ascending), Term(func.coalesce(table.c.rest, literal("")), order.ascending)]
+
+
 def _indexed(term: Comparison) -> bool:
     """Whether the runs that fulfil a condition are found by an index alone."""
+    if term.column.kind not in KEYED or term.op is Op.IS_NULL:
+        return False
     if term.op is Op.IS_NOT_NULL:
         return True
     if term.column.kind is Kind.METRIC:
@@ -219,7 +258,7 @@ def _mentions(word: str) -> ColumnElement[bool]:
     """Runs that have a word in their name, params, tags or comments."""
     places: list[ColumnElement[bool]] = [runs.c.name.icontains(word, autoescape=True)]
     named = select(keys.c.number).where(keys.c.text.icontains(word, autoescape=True))
-    for t in (run_params, run_tags):
+    for t in (run_params.alias(), run_tags.alias()):
         of = select(t.c.run).where(t.c.run == runs.c.number)
         places.append(exists(of.where(or_(t.c.key.in_(named), whole(t).icontains(word, autoescape=True)))))
     said = select(run_comments.c.run).where(run_comments.c.run == runs.c.number)
