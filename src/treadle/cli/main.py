@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from treadle.cli import init, local, models, observing, outcomes
+from treadle.cli import init, local, models, moving, observing, outcomes
 from treadle.domain.errors import StepFailed, TreadleError, UserError
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
@@ -92,10 +92,13 @@ for _command in (
     models.rollback,
     models.rollout,
     local.gc,
+    moving.sync,
     local.doctor,
 ):
     app.command(_command.__name__)(_command)
 app.add_typer(outcomes.app)
+app.add_typer(moving.import_app)
+app.add_typer(moving.export_app)
 
 
 def main() -> None:

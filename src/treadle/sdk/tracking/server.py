@@ -9,6 +9,7 @@ import base64
 import http.client
 import json
 import os
+import shutil
 import ssl
 import urllib.request
 from collections.abc import Mapping
@@ -19,6 +20,7 @@ from urllib.parse import quote, urlencode, urlsplit
 API = "/api/2.0/mlflow/"
 ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts/"
 CONNECT_PATIENCE, READ_PATIENCE = 5.0, 60.0
+COPY_BYTES = 1024 * 1024
 BUSY = frozenset({408, 425, 429})
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -77,6 +79,23 @@ class TrackingServer:
         size = str(file.stat().st_size)
         with file.open("rb") as data:
             self._send("PUT", target, data, {"Content-Length": size, "Content-Type": "application/octet-stream"})
+
+    def download(self, target: str, parameters: Mapping[str, str], into: Path) -> None:
+        """Write what a GET answers to a file. ``target`` is a whole path. Raises AwayError, RefusedError."""
+        try:
+            connection = self._connection or self._connect()
+            connection.request("GET", f"{self._base}{target}?{urlencode(parameters)}", headers=self._headers)
+            answer = connection.getresponse()
+            if answer.status >= 300:
+                code, message = _told(answer.read(), answer.status)
+                if answer.status < 500:
+                    raise RefusedError(code or str(answer.status), message)
+                raise AwayError(f"{self.url} answered {answer.status}: {message}")
+            with into.open("wb") as file:
+                shutil.copyfileobj(answer, file, COPY_BYTES)
+        except (OSError, http.client.HTTPException) as error:
+            self.close()
+            raise AwayError(f"{self.url} does not answer: {str(error) or type(error).__name__}") from error
 
     def close(self) -> None:
         """Close the connection."""
