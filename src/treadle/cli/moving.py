@@ -91,7 +91,13 @@ def export_mlflow(
     _move(find_server(url).control, target, None, json_=json_)
 
 
-def sync(json_: Json = False, url: Url = None) -> None:
+def sync(
+    json_: Json = False,
+    url: Annotated[
+        str | None,
+        typer.Option("--url", metavar="URL", help="The server. Default: the one that each run was meant for."),
+    ] = None,
+) -> None:
     """Send what runs could not deliver: their server was away, or the program was killed.
 
     To the server that each run was meant for, or to --url. The exit code is 1 where something stays here.
