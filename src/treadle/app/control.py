@@ -37,6 +37,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 def serve(where: Settings) -> None:
     """Serve the control plane of one home."""
     from treadle.api.app import create_app, create_server
+    from treadle.api.connections import TakenProtocol
     from treadle.ui.site import Site
 
     services, tracking = control_services(where, SocketLoopClient(where.loop_socket))
@@ -50,6 +51,7 @@ def serve(where: Settings) -> None:
         access_log=False,
         log_level="warning",
         lifespan="on",
+        http=TakenProtocol,
         timeout_graceful_shutdown=STOP_SECONDS,
     )
     tracking.webhooks.start()

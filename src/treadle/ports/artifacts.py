@@ -11,8 +11,8 @@ from treadle.domain.artifacts import ArtifactFile
 class Upload(Protocol):
     """A file in the making. Nothing is seen of it until :meth:`commit`; what is not committed leaves nothing."""
 
-    def write(self, data: bytes) -> None:
-        """Append bytes."""
+    def write(self, data: bytes | memoryview) -> None:
+        """Append bytes; a view's are not needed any more once this returns."""
         ...
 
     def commit(self) -> None:

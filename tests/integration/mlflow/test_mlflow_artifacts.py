@@ -3,6 +3,7 @@
 import hashlib
 import os
 import socket
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -152,3 +153,34 @@ def test_names_stay_as_they_are(control, root):
         assert got.body == name.encode()
     listed = control.ask("GET", f"{STORE}/artifacts?path={root}").json["files"]
     assert [file["path"] for file in listed] == ["50% ?.txt", "a+b", "日本.csv"]
+
+
+def test_many_large_uploads_at_once(control, root):
+    data = [os.urandom(6 * MIB) for _ in range(12)]
+    with ThreadPoolExecutor(len(data)) as pool:
+        said = list(pool.map(lambda i: control.ask("PUT", f"{STORE}/artifacts/{root}/{i}", data[i]), range(len(data))))
+        assert {each.status for each in said} == {200}
+        got = list(pool.map(lambda i: control.ask("GET", f"{STORE}/artifacts/{root}/{i}").body, range(len(data))))
+    assert got == data
+    control.ask("DELETE", f"{STORE}/artifacts/{root}")
+
+
+def test_a_sender_may_wait_to_be_asked(control, root):
+    data = os.urandom(8 * MIB)
+    with socket.create_connection(("127.0.0.1", control.port)) as raw:
+        raw.sendall(
+            f"PUT {STORE}/artifacts/{root}/asked HTTP/1.1\r\nHost: 127.0.0.1\r\nExpect: 100-continue\r\n"
+            f"Content-Length: {len(data)}\r\n\r\n".encode()
+        )
+        answer = raw.makefile("rb")
+        assert answer.readline() == b"HTTP/1.1 100 Continue\r\n"
+        raw.sendall(data)
+        rest = answer.read()
+    assert b"HTTP/1.1 200 OK\r\n" in rest
+    assert control.ask("GET", f"{STORE}/artifacts/{root}/asked").body == data
+
+
+def test_a_large_upload_to_a_folder_is_refused(control, root):
+    control.ask("PUT", f"{STORE}/artifacts/{root}/folder/x", b"1")
+    said = control.ask("PUT", f"{STORE}/artifacts/{root}/folder", b"")
+    assert (said.status, said.json["error_code"]) == (400, "RESOURCE_ALREADY_EXISTS")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from contextlib import aclosing
+from dataclasses import replace
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from treadle.api.connections import taker
 from treadle.api.mlflow.calls import API, Answer, Call, Routes
 from treadle.api.mlflow.errors import ProtocolError, body, told
 from treadle.api.mlflow.server import asks_for_protocol
@@ -60,10 +62,8 @@ class MlflowApp:
             raise ProtocolError("ENDPOINT_NOT_FOUND", f"this server has no {method} {path}")
         handler, values = found
         headers = dict(scope["headers"])
-        scheme = scope.get("scheme", "http")
-        return await handler(
-            Call(self._services, scope["method"], path, values, scope["query_string"], headers, receive, scheme)
-        )
+        call = Call(self._services, scope["method"], path, values, scope["query_string"], headers, receive)
+        return await handler(replace(call, scheme=scope.get("scheme", "http"), take=taker(scope)))
 
 
 async def _send(answer: Answer, method: str, send: Send) -> None:

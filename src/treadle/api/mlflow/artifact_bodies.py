@@ -10,7 +10,9 @@ from email.utils import format_datetime
 from pathlib import PurePosixPath
 from urllib.parse import quote
 
+from treadle.api.connections import Taken
 from treadle.api.mlflow.calls import Answer, Call
+from treadle.api.mlflow.errors import ProtocolError
 from treadle.api.mlflow.ranges import NotSatisfiable, byte_range
 from treadle.domain.artifacts import ArtifactFile
 from treadle.ports.artifacts import Reading, Upload
@@ -27,37 +29,98 @@ _TEXT = frozenset(
 )  # fmt: skip
 """Endings (and whole names) of files that are shown as text."""
 _DISK = ThreadPoolExecutor(THREADS, thread_name_prefix="artifacts")
+LARGE = 4 * 1024 * 1024
+"""Bytes from which a body is worth a connection."""
+POURS = 8
+_WIRE = ThreadPoolExecutor(POURS, thread_name_prefix="artifacts-wire")
+_POURING: set[Taken] = set()
 
 
 async def receive(call: Call, create: Callable[[], Upload]) -> int:
     """Write a request's body to an upload and commit it; its bytes. A body that is cut leaves nothing.
 
-    While a thread writes one buffer the next one is gathered. Raises what the upload raises, and ProtocolError where
-    the client goes away.
+    While a thread writes one buffer the next one is gathered; of a large body a thread takes the connection itself.
+    Raises what the upload raises, and ProtocolError where the client goes away.
     """
     loop = asyncio.get_running_loop()
     upload = await loop.run_in_executor(_DISK, create)
-    writing: asyncio.Future[None] | None = None
-    parts: list[bytes] = []
-    held = total = 0
+    gathered = _Gathered(upload)
     try:
+        left = _announced(call)
         async for part in call.stream():
-            parts.append(part)
-            held += len(part)
-            total += len(part)
-            if held >= BUFFER:
-                if writing is not None:
-                    await writing
-                writing = loop.run_in_executor(_DISK, upload.write, b"".join(parts))
-                parts, held = [], 0
-        if writing is not None:
-            await writing
-        await loop.run_in_executor(_DISK, _finish, upload, b"".join(parts))
+            left -= len(part)
+            await gathered.add(part)
+            if left >= LARGE and len(_POURING) < POURS and (taken := call.take()) is not None:
+                await gathered.written()
+                await _poured(taken, left, upload)
+                gathered.total += left
+                break
+        await gathered.written()
+        await loop.run_in_executor(_DISK, upload.commit)
     finally:
-        if writing is not None and not writing.done():
-            await asyncio.wait([writing])
+        await gathered.ended()
         upload.abandon()
-    return total
+    return gathered.total
+
+
+class _Gathered:
+    """Parts on their way to an upload: at most one buffer is being written, and one gathered."""
+
+    def __init__(self, upload: Upload) -> None:
+        self.total = 0
+        self._upload = upload
+        self._parts: list[bytes] = []
+        self._held = 0
+        self._writing: asyncio.Future[None] | None = None
+
+    async def add(self, part: bytes) -> None:
+        """Take a part; waits while too much is held."""
+        self._parts.append(part)
+        self._held += len(part)
+        self.total += len(part)
+        if self._held >= BUFFER:
+            await self._next()
+
+    async def written(self) -> None:
+        """Wait until all parts are written."""
+        if self._parts:
+            await self._next()
+        if self._writing is not None:
+            await self._writing
+
+    async def ended(self) -> None:
+        """Wait until nothing is being written, whatever became of it."""
+        if self._writing is not None and not self._writing.done():
+            await asyncio.wait([self._writing])
+
+    async def _next(self) -> None:
+        if self._writing is not None:
+            await self._writing
+        data, self._parts, self._held = b"".join(self._parts), [], 0
+        self._writing = asyncio.get_running_loop().run_in_executor(_DISK, self._upload.write, data)
+
+
+async def _poured(taken: Taken, size: int, upload: Upload) -> None:
+    """Let a thread of its own write what comes over a connection."""
+    _POURING.add(taken)
+    pouring = asyncio.get_running_loop().run_in_executor(_WIRE, taken.pour, size, upload.write)
+    try:
+        await asyncio.shield(pouring)
+    except (ConnectionError, TimeoutError) as error:
+        raise ProtocolError("BAD_REQUEST", "the client went away before its request was whole") from error
+    except asyncio.CancelledError:
+        taken.end()
+        raise
+    finally:
+        await asyncio.wait([pouring])
+        taken.close()
+        _POURING.discard(taken)
+
+
+def _announced(call: Call) -> int:
+    """The length of a body; 0 where it is not announced."""
+    length = call.headers.get(b"content-length", b"")
+    return int(length) if length.isdigit() and b"transfer-encoding" not in call.headers else 0
 
 
 async def send(call: Call, open_file: Callable[[], Reading]) -> Answer:
@@ -141,9 +204,3 @@ async def _parts(call: Call, reading: Reading, start: int, end: int) -> AsyncGen
 async def _gone(call: Call) -> None:
     while (await call.receive())["type"] != "http.disconnect":
         pass
-
-
-def _finish(upload: Upload, rest: bytes) -> None:
-    if rest:
-        upload.write(rest)
-    upload.commit()

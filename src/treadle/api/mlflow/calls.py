@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, unquote
 import msgspec
 from starlette.types import Receive
 
+from treadle.api.connections import Taken
 from treadle.api.mlflow.bodies import decoded, parameters
 from treadle.api.mlflow.errors import ProtocolError
 from treadle.api.mlflow.services import TrackingServices
@@ -25,7 +26,7 @@ _HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 @dataclass(frozen=True)
 class Call:
     """One request. ``path`` holds the values of the route's ``{name}`` parts, unquoted; ``headers`` are lower-case;
-    ``scheme`` is http or https."""
+    ``scheme`` is http or https. ``take`` gives the connection itself for what is left of a large body, where it can."""
 
     services: TrackingServices
     method: str
@@ -35,6 +36,7 @@ class Call:
     headers: Mapping[bytes, bytes]
     receive: Receive
     scheme: str = "http"
+    take: Callable[[], Taken | None] = lambda: None
 
     @property
     def server(self) -> str:

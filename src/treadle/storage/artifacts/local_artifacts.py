@@ -256,7 +256,7 @@ class LocalUpload:
         except FileNotFoundError as error:
             raise _unknown(fresh.parent.name) from error
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         """Append bytes."""
         view = memoryview(data)
         while view:

@@ -156,7 +156,7 @@ class MemoryUpload:
         self._publish = publish
         self._parts: list[bytes] = []
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         """Append bytes."""
         self._parts.append(bytes(data))
 
