@@ -42,7 +42,7 @@ class Router {
     if (!link || !address || link.hasAttribute("target") || link.hasAttribute("download")) return;
     const to = new URL(address, location.href);
     if (to.origin !== location.origin || (to.hash && to.pathname === location.pathname)) return;
-    if (/^\/(docs|openapi\.json|api\/)/.test(to.pathname)) return;
+    if (/^\/(docs|openapi\.json|api\/|ajax-api\/|get-artifact)/.test(to.pathname)) return;
     event.preventDefault();
     this.go(to.pathname + to.search + to.hash);
   }

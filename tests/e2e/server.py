@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -23,8 +23,10 @@ from reckoning import report_of
 from seed import Story
 from story import HOME, NOW
 
-from treadle.api.app import create_app
+from treadle.api.app import create_app, create_server
 from treadle.api.loop_deploy import LoopDeploy
+from treadle.api.mlflow.run_files import RunFiles, TrackedLocations, TrainingRuns
+from treadle.api.mlflow.services import TrackingServices
 from treadle.api.services import ControlServices
 from treadle.app.reckoned import Reckoned
 from treadle.deploy import rollouts
@@ -33,6 +35,7 @@ from treadle.domain.deployments import Deployment
 from treadle.domain.events import Event, Payload, RolloutStepped, VersionPromoted, VersionRolledBack
 from treadle.domain.runs import MetricPoint
 from treadle.registry.service import RegistryService
+from treadle.storage.artifacts.local_artifacts import LocalArtifacts
 from treadle.storage.blobs.obstore_blobs import ObstoreBlobs
 from treadle.storage.sql.store import SqlStore
 from treadle.ui.site import Site
@@ -155,7 +158,7 @@ class Lineages:
         }  # fmt: skip
 
 
-def application(home: Path, *, empty: bool = False) -> FastAPI:
+def application(home: Path, *, empty: bool = False) -> ASGIApp:
     """The control plane with its pages over a new home."""
     home.mkdir(parents=True, exist_ok=True)
     store = SqlStore(f"sqlite:///{home / 'treadle.db'}")
@@ -172,13 +175,16 @@ def application(home: Path, *, empty: bool = False) -> FastAPI:
     table = {"id": "gateway", "pid": 4711, "revision": 14}
     services = ControlServices(
         models=store.models, runs=store.runs, versions=store.versions, deployments=store.deployments,
-        snapshots=store.snapshots, measurements=store.measurements, events=store.events, plans=NoPlans(),
-        deploy=LoopDeploy(loop), lineage=Lineages(registry), loop=loop, clock=clock,
+        snapshots=store.snapshots, measurements=store.measurements, events=store.events,
+        tracking=store.tracking, plans=NoPlans(), deploy=LoopDeploy(loop), lineage=Lineages(registry),
+        loop=loop, clock=clock,
         gateways=lambda: [] if empty else [table], version="0.1.0", home=HOME, blobs=blobs,
     )  # fmt: skip
     app = create_app(services)
     app.mount("/", Site())
-    return app
+    files = RunFiles(LocalArtifacts(home / "artifacts"), blobs, TrainingRuns(store.runs))
+    tracking = TrackingServices(clock, "0.1.0", files, TrackedLocations(store.tracking), store.tracking)
+    return create_server(app, services, tracking)
 
 
 def tell(home: Path) -> None:

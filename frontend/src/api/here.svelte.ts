@@ -27,6 +27,16 @@ class Here {
     return this.#status?.refusal;
   }
 
+  /** Whether the server has answered, or will not. */
+  get settled(): boolean {
+    return this.status !== undefined || this.refusal !== undefined;
+  }
+
+  /** Whether there is a model of this name; unknown until the server has answered. */
+  has(model: string): boolean {
+    return this.status?.models.some((one) => one.name === model) ?? false;
+  }
+
   again(): void {
     this.#status?.again();
   }

@@ -84,6 +84,46 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/api/v1/experiments": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /**
+         * Experiments
+         * @description All experiments that are not deleted, newest first, with how many runs each has.
+         */
+        readonly get: operations["experiments_api_v1_experiments_get"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/experiments/{experiment}/runs": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /**
+         * Search Runs
+         * @description Runs of an experiment that fulfil a filter, newest first where no order is asked for.
+         */
+        readonly get: operations["search_runs_api_v1_experiments__experiment__runs_get"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/api/v1/incidents": {
         readonly parameters: {
             readonly query?: never;
@@ -597,7 +637,9 @@ export interface paths {
         };
         /**
          * Curves
-         * @description Every metric of a run that has more than one point.
+         * @description Every metric of a run that was logged at more than one step; of long ones as many points as can be seen.
+         *
+         *     The least and the greatest value of each part are among them, so that no peak is lost.
          */
         readonly get: operations["curves_api_v1_runs__run_id__curves_get"];
         readonly put?: never;
@@ -640,6 +682,26 @@ export interface paths {
          * @description A metric's points by step.
          */
         readonly get: operations["points_api_v1_runs__run_id__metrics__key__get"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/runs/{run_id}/tracked": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /**
+         * Tracked
+         * @description One run as it was logged, with its experiment and the data it used.
+         */
+        readonly get: operations["tracked_api_v1_runs__run_id__tracked_get"];
         readonly put?: never;
         readonly post?: never;
         readonly delete?: never;
@@ -1293,6 +1355,32 @@ export interface components {
             };
         };
         /**
+         * ExperimentRow
+         * @description A named set of runs; ``model`` is the Treadle model whose trainings they are. ``runs`` counts active ones.
+         */
+        readonly ExperimentRow: {
+            /**
+             * Created
+             * Format: date-time
+             */
+            readonly created: string;
+            /** Id */
+            readonly id: string;
+            /** Model */
+            readonly model: string | null;
+            /** Name */
+            readonly name: string;
+            /** Note */
+            readonly note: string;
+            /** Runs */
+            readonly runs: number;
+            /**
+             * Updated
+             * Format: date-time
+             */
+            readonly updated: string;
+        };
+        /**
          * GateReport
          * @description All gates of one version.
          */
@@ -1431,6 +1519,11 @@ export interface components {
         readonly Listed_Evaluation_: {
             /** Items */
             readonly items: readonly components["schemas"]["Evaluation"][];
+        };
+        /** Listed[ExperimentRow] */
+        readonly Listed_ExperimentRow_: {
+            /** Items */
+            readonly items: readonly components["schemas"]["ExperimentRow"][];
         };
         /** Listed[Incident] */
         readonly Listed_Incident_: {
@@ -2169,6 +2262,94 @@ export interface components {
             readonly virtual: boolean;
         };
         /**
+         * TrackedDataset
+         * @description Data that a run used.
+         */
+        readonly TrackedDataset: {
+            /** Context */
+            readonly context: string;
+            /** Digest */
+            readonly digest: string;
+            /** Name */
+            readonly name: string;
+            /** Source Type */
+            readonly source_type: string;
+        };
+        /**
+         * TrackedDetail
+         * @description A run, its experiment and the data it used.
+         */
+        readonly TrackedDetail: {
+            /** Datasets */
+            readonly datasets: readonly components["schemas"]["TrackedDataset"][];
+            readonly experiment: components["schemas"]["ExperimentRow"];
+            readonly run: components["schemas"]["TrackedRow"];
+        };
+        /**
+         * TrackedMetric
+         * @description The last value of a metric with its step, and the least and the greatest value.
+         */
+        readonly TrackedMetric: {
+            /** Greatest */
+            readonly greatest: number | ("NaN" | "Infinity" | "-Infinity");
+            /** Least */
+            readonly least: number | ("NaN" | "Infinity" | "-Infinity");
+            /** Step */
+            readonly step: number;
+            /** Value */
+            readonly value: number | ("NaN" | "Infinity" | "-Infinity");
+        };
+        /**
+         * TrackedPage
+         * @description One page of a search. ``count`` is how many fulfil it in all; ``cursor`` leads on, null at the end.
+         */
+        readonly TrackedPage: {
+            /** Count */
+            readonly count: number;
+            /** Cursor */
+            readonly cursor: string | null;
+            /** Items */
+            readonly items: readonly components["schemas"]["TrackedRow"][];
+        };
+        /**
+         * TrackedRow
+         * @description A run with what was logged to it, but for the points of its metrics.
+         */
+        readonly TrackedRow: {
+            /** Ended */
+            readonly ended: string | null;
+            /** Experiment */
+            readonly experiment: string;
+            /** Id */
+            readonly id: string;
+            /** Metrics */
+            readonly metrics: {
+                readonly [key: string]: components["schemas"]["TrackedMetric"];
+            };
+            /** Name */
+            readonly name: string;
+            /** Params */
+            readonly params: {
+                readonly [key: string]: string;
+            };
+            /**
+             * Started
+             * Format: date-time
+             */
+            readonly started: string;
+            /**
+             * Status
+             * @enum {string}
+             */
+            readonly status: "running" | "scheduled" | "finished" | "failed" | "killed";
+            /** Tags */
+            readonly tags: {
+                readonly [key: string]: string;
+            };
+            /** User */
+            readonly user: string;
+        };
+        /**
          * TrainAnswer
          * @description The attempt that was asked for, and what it may know.
          */
@@ -2306,6 +2487,7 @@ export type ErrorAnswer = components['schemas']['ErrorAnswer'];
 export type ErrorDetail = components['schemas']['ErrorDetail'];
 export type Evaluation = components['schemas']['Evaluation'];
 export type Event = components['schemas']['Event'];
+export type ExperimentRow = components['schemas']['ExperimentRow'];
 export type GateReport = components['schemas']['GateReport'];
 export type GateResult = components['schemas']['GateResult'];
 export type HttpValidationError = components['schemas']['HTTPValidationError'];
@@ -2315,6 +2497,7 @@ export type LastReport = components['schemas']['LastReport'];
 export type ListedCandidate = components['schemas']['Listed_Candidate_'];
 export type ListedDriftReport = components['schemas']['Listed_DriftReport_'];
 export type ListedEvaluation = components['schemas']['Listed_Evaluation_'];
+export type ListedExperimentRow = components['schemas']['Listed_ExperimentRow_'];
 export type ListedIncident = components['schemas']['Listed_Incident_'];
 export type ListedMetricMeaning = components['schemas']['Listed_MetricMeaning_'];
 export type ListedMetricPoint = components['schemas']['Listed_MetricPoint_'];
@@ -2353,6 +2536,11 @@ export type SliceValue = components['schemas']['SliceValue'];
 export type Snapshot = components['schemas']['Snapshot'];
 export type SnapshotChunk = components['schemas']['SnapshotChunk'];
 export type StatusAnswer = components['schemas']['StatusAnswer'];
+export type TrackedDataset = components['schemas']['TrackedDataset'];
+export type TrackedDetail = components['schemas']['TrackedDetail'];
+export type TrackedMetric = components['schemas']['TrackedMetric'];
+export type TrackedPage = components['schemas']['TrackedPage'];
+export type TrackedRow = components['schemas']['TrackedRow'];
 export type TrainAnswer = components['schemas']['TrainAnswer'];
 export type TrainRequest = components['schemas']['TrainRequest'];
 export type ValidationError = components['schemas']['ValidationError'];
@@ -2587,6 +2775,149 @@ export interface operations {
                 };
                 content: {
                     readonly "application/json": components["schemas"]["Listed_SealedEvent_"];
+                };
+            };
+            /** @description malformed */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description not found */
+            readonly 404: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description it is not possible now */
+            readonly 409: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description refused, with what to do */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description a process is being restarted; ask again */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    readonly experiments_api_v1_experiments_get: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Listed_ExperimentRow_"];
+                };
+            };
+            /** @description malformed */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description not found */
+            readonly 404: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description it is not possible now */
+            readonly 409: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description refused, with what to do */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description a process is being restarted; ask again */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    readonly search_runs_api_v1_experiments__experiment__runs_get: {
+        readonly parameters: {
+            readonly query?: {
+                /** @description for example: metrics.loss DESC */
+                readonly order?: readonly string[];
+                /** @description for example: metrics.loss < 0.3 and params.depth = '4' */
+                readonly filter?: string;
+                /** @description words that names, params, tags or notes must have */
+                readonly text?: string;
+                /** @description how many at most */
+                readonly limit?: number;
+                /** @description where the page before ended */
+                readonly cursor?: string | null;
+            };
+            readonly header?: never;
+            readonly path: {
+                readonly experiment: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["TrackedPage"];
                 };
             };
             /** @description malformed */
@@ -4584,6 +4915,73 @@ export interface operations {
                 };
                 content: {
                     readonly "application/json": components["schemas"]["Listed_MetricPoint_"];
+                };
+            };
+            /** @description malformed */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description not found */
+            readonly 404: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description it is not possible now */
+            readonly 409: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description refused, with what to do */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description a process is being restarted; ask again */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    readonly tracked_api_v1_runs__run_id__tracked_get: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                readonly run_id: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["TrackedDetail"];
                 };
             };
             /** @description malformed */

@@ -24,6 +24,8 @@ export const modelPath = (model: string): string => `/models/${encodeURIComponen
 export const versionPath = (model: string, version: number): string => `${modelPath(model)}/versions/${version}`;
 /** The address of a run's page. */
 export const runPath = (run: string): string => `/runs/${encodeURIComponent(run)}`;
+/** The address of an experiment's page. */
+export const experimentPath = (experiment: string): string => `/experiments/${encodeURIComponent(experiment)}`;
 /** The address of the run that an attempt to train is recorded as. */
 export const attemptPath = (attempt: string): string => runPath(`run-${attempt}`);
 /** The address of an incident's page. */

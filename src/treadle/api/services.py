@@ -19,6 +19,7 @@ from treadle.ports.monitoring import Measurements
 from treadle.ports.runs import Runs
 from treadle.ports.snapshots import Snapshots
 from treadle.ports.steps import LogLine
+from treadle.ports.tracking import Tracking
 from treadle.ports.versions import Versions
 
 
@@ -90,6 +91,7 @@ class ControlServices:
     snapshots: Snapshots
     measurements: Measurements
     events: Events
+    tracking: Tracking
     plans: Plans
     deploy: Deploy
     lineage: Lineage

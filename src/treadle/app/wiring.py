@@ -99,6 +99,7 @@ def control_services(where: Settings, loop: SocketLoopClient) -> tuple[ControlSe
         snapshots=store.snapshots,
         measurements=store.measurements,
         events=store.events,
+        tracking=ground.tracking,
         plans=plans,
         deploy=LoopDeploy(loop),
         lineage=RegistryLineage(registry),

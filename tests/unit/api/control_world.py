@@ -44,6 +44,7 @@ from treadle.spec.expressions import CanaryStep, ShadowStep
 from treadle.spec.model_spec import ColumnSpec, ModelSpec
 from treadle.testing.engine import ScriptedEngine
 from treadle.testing.memory import ManualClock, MemoryBlobs, MemoryCodeTrees, MemoryEnvironments, MemoryStore
+from treadle.testing.memory.tracking import MemoryTracking
 
 NOW = datetime(2024, 5, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -296,6 +297,7 @@ def make_world(folder: Path) -> World:
         snapshots=store.snapshots,
         measurements=store.measurements,
         events=store.events,
+        tracking=MemoryTracking(),
         plans=PlanService(store.models, MemoryEnvironments(), trees, engine, blobs, clock),
         deploy=LoopDeploy(loop),
         lineage=LineageDouble(store),

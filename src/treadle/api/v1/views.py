@@ -22,6 +22,8 @@ from treadle.wire.control import Listed
 
 router = APIRouter(tags=["views"], responses=ERRORS)
 
+SEEN = 1000
+"""Points of a curve that a chart can show."""
 Metrics = Annotated[list[str], Query(default_factory=list, description="these metrics alone; all without")]
 
 
@@ -101,12 +103,17 @@ def metrics() -> Any:
 
 @router.get("/runs/{run_id}/curves", response_model=wire.CurvesAnswer)
 def curves(run_id: str, services: Services) -> Any:
-    """Every metric of a run that has more than one point."""
+    """Every metric of a run that was logged at more than one step; of long ones as many points as can be seen.
+
+    The least and the greatest value of each part are among them, so that no peak is lost.
+    """
     found = {}
-    for key in sorted(services.runs.get(run_id).metrics):
-        points = services.runs.points(run_id, key)
-        if len(points) > 1:
-            found[key] = {"step": [p.step for p in points], "value": [codec.to_plain(p.value) for p in points]}
+    for metric in sorted(services.tracking.get_run(run_id).metrics):
+        if metric.step == 0:
+            continue
+        (curve,) = services.tracking.sampled([run_id], metric.key, points=SEEN)
+        if len(set(curve.steps)) > 1:
+            found[metric.key] = {"step": list(curve.steps), "value": [_drawn(value) for value in curve.values]}
     return {"curves": found}
 
 
