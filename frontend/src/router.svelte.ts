@@ -1,5 +1,7 @@
 /** Which page the address names, and how to get to another without loading anew. */
 
+import { fromMlflow } from "./lib/paths";
+
 export interface Place {
   readonly path: string;
   readonly query: URLSearchParams;
@@ -15,6 +17,8 @@ class Router {
   arrivals = $state(0);
 
   constructor() {
+    const meant = fromMlflow(location.hash);
+    if (meant !== null) this.go(meant, { replace: true });
     addEventListener("popstate", () => {
       const samePage = location.pathname === this.place.path;
       this.place = here();

@@ -25,17 +25,16 @@ from story import HOME, NOW
 
 from treadle.api.app import create_app, create_server
 from treadle.api.loop_deploy import LoopDeploy
-from treadle.api.mlflow.run_files import RunFiles, TrackedLocations, TrainingRuns
-from treadle.api.mlflow.services import TrackingServices
 from treadle.api.services import ControlServices
 from treadle.app.reckoned import Reckoned
+from treadle.app.settings import settings
+from treadle.app.wiring import open_ground, tracking_services
 from treadle.deploy import rollouts
 from treadle.domain import codec
 from treadle.domain.deployments import Deployment
 from treadle.domain.events import Event, Payload, RolloutStepped, VersionPromoted, VersionRolledBack
 from treadle.domain.runs import MetricPoint
 from treadle.registry.service import RegistryService
-from treadle.storage.artifacts.local_artifacts import LocalArtifacts
 from treadle.storage.blobs.obstore_blobs import ObstoreBlobs
 from treadle.storage.sql.store import SqlStore
 from treadle.ui.site import Site
@@ -161,9 +160,8 @@ class Lineages:
 def application(home: Path, *, empty: bool = False) -> ASGIApp:
     """The control plane with its pages over a new home."""
     home.mkdir(parents=True, exist_ok=True)
-    store = SqlStore(f"sqlite:///{home / 'treadle.db'}")
-    blobs = ObstoreBlobs(home / "blobs")
-    clock = Clock()
+    ground = open_ground(settings(home))
+    store, blobs, clock = ground.store, ground.blobs, Clock()
     reports = Reckoned(home / "reports", report_of, clock.now)
     loop = Loop(store, clock, reports, busy=not empty)
     if not empty:
@@ -182,9 +180,7 @@ def application(home: Path, *, empty: bool = False) -> ASGIApp:
     )  # fmt: skip
     app = create_app(services)
     app.mount("/", Site())
-    files = RunFiles(LocalArtifacts(home / "artifacts"), blobs, TrainingRuns(store.runs))
-    tracking = TrackingServices(clock, "0.1.0", files, TrackedLocations(store.tracking), store.tracking)
-    return create_server(app, services, tracking)
+    return create_server(app, services, tracking_services(ground))
 
 
 def tell(home: Path) -> None:

@@ -20,6 +20,8 @@ PAGES = {
     "running": "/runs/run-bikes-0004",
     "failed": "/runs/run-flights-0008",
     "compare": "/runs/compare?ids=run-flights-0010,run-flights-0011",
+    "experiments": "/experiments",
+    "experiment": "/experiments/1",
     "incidents": "/incidents",
     "gate-incident": "/incidents/a91f6d20cc3417b2",
     "drift-incident": "/incidents/4be01c7e5a9d2f10",

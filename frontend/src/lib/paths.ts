@@ -18,6 +18,13 @@ export function match(pattern: string, path: string): Params | null {
   return params;
 }
 
+/** The page that an address as MLflow's clients print it (``/#/experiments/2/runs/9f…``) means here, or null. */
+export function fromMlflow(hash: string): string | null {
+  const hit = /^#\/experiments\/([^/?]+)(?:\/runs\/([^/?]+))?/.exec(hash);
+  if (!hit?.[1]) return null;
+  return hit[2] ? runPath(decodeURIComponent(hit[2])) : experimentPath(decodeURIComponent(hit[1]));
+}
+
 /** The address of a model's page. */
 export const modelPath = (model: string): string => `/models/${encodeURIComponent(model)}`;
 /** The address of a version's page. */

@@ -18,7 +18,7 @@ export function noteOf(run: Run): string {
 
 /** Tags worth showing; what clients keep there for themselves is left out, and their prefix. */
 export function tagsOf(run: Run): Record<string, string> {
-  const own = new Set([NAME, NOTE, "mlflow.log-model.history", "mlflow.parentRunId", "attempt", "as_of"]);
+  const own = new Set([NAME, NOTE, "mlflow.log-model.history", "mlflow.parentRunId", "mlflow.user", "attempt", "as_of"]);
   return Object.fromEntries(
     Object.entries(run.tags ?? {})
       .filter(([name]) => !own.has(name))

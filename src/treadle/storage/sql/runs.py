@@ -207,7 +207,7 @@ def _training(row: Any, tracked: TrackedRun) -> Run:
         parent=tracked.tags.get(PARENT_TAG),
         params=dict(tracked.params),
         metrics=metrics,
-        tags=tags,
+        tags={**tags, RUN_NAME_TAG: info.name} if info.name else tags,
     )
 
 
