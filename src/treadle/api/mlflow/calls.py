@@ -60,8 +60,9 @@ class Call:
         announced = self.headers.get(b"content-length", b"0")
         if announced.isdigit() and int(announced) > limit:
             raise too_long(limit)
-        parts, seen = [], 0
-        async for part in self.stream():
+        parts, seen, more = [], 0, True
+        while more:
+            part, more = await _part_of(self.receive)
             seen += len(part)
             if seen > limit:
                 raise too_long(limit)
@@ -75,6 +76,10 @@ class Call:
     def asked(self, kind: type[S]) -> S:
         """The parameters of the address as ``kind``; lists may be repeated. Raises ProtocolError (400)."""
         return parameters(self.query, kind)
+
+    async def given(self, kind: type[S]) -> S:
+        """The parameters of the address, or, where it has none, the body: what may come with a GET."""
+        return self.asked(kind) if self.query_string else await self.json(kind)
 
 
 @dataclass(frozen=True)
@@ -106,12 +111,17 @@ def too_long(limit: int) -> ProtocolError:
 async def _parts(receive: Receive) -> AsyncIterator[bytes]:
     more = True
     while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ProtocolError("BAD_REQUEST", "the client went away before its request was whole")
-        if message.get("body"):
-            yield message["body"]
-        more = message.get("more_body", False)
+        part, more = await _part_of(receive)
+        if part:
+            yield part
+
+
+async def _part_of(receive: Receive) -> tuple[bytes, bool]:
+    """The next part of a body, and whether more follows."""
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise ProtocolError("BAD_REQUEST", "the client went away before its request was whole")
+    return message.get("body", b""), message.get("more_body", False)
 
 
 @dataclass
@@ -163,10 +173,10 @@ class Routes:
 
 def _pattern(path: str) -> re.Pattern[str]:
     parts = re.split(r"(\{[a-z_]+(?::path)?\})", path)
-    return re.compile("".join(_part(part) for part in parts))
+    return re.compile("".join(_piece(part) for part in parts))
 
 
-def _part(part: str) -> str:
+def _piece(part: str) -> str:
     if not part.startswith("{"):
         return re.escape(part)
     name, _, kind = part[1:-1].partition(":")

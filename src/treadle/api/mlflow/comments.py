@@ -24,7 +24,7 @@ async def create(call: Call) -> Answer:
 @routes.add("GET", "/api/2.0/mlflow/runs/comments/list")
 async def of_run(call: Call) -> Answer:
     """Those of a run, oldest first."""
-    run = rules.run_id(call.asked(wire.CommentAsked).run_id)
+    run = rules.run_id((await call.given(wire.CommentAsked)).run_id)
     found = await read(call.services.tracking.comments, run)
     return answer(wire.Comments([_out(comment) for comment in found]))
 

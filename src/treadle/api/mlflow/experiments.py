@@ -44,7 +44,7 @@ async def create(call: Call) -> Answer:
 @routes.add("GET", "/api/2.0/mlflow/experiments/get")
 async def get(call: Call) -> Answer:
     """One by its id, deleted or not."""
-    asked = call.asked(wire.ExperimentAsked)
+    asked = await call.given(wire.ExperimentAsked)
     wanted = rules.experiment_id(rules.required(asked.experiment_id, "experiment_id"))
     return answer(wire.OneExperiment(_out(await read(call.services.tracking.get_experiment, wanted))))
 
@@ -52,7 +52,7 @@ async def get(call: Call) -> Answer:
 @routes.add("GET", "/api/2.0/mlflow/experiments/get-by-name")
 async def get_by_name(call: Call) -> Answer:
     """One by its name."""
-    name = rules.required(call.asked(wire.ExperimentNamed).experiment_name, "experiment_name")
+    name = rules.required((await call.given(wire.ExperimentNamed)).experiment_name, "experiment_name")
     return answer(wire.OneExperiment(_out(await read(call.services.tracking.experiment_by_name, name))))
 
 
@@ -66,7 +66,7 @@ async def search(call: Call) -> Answer:
 @routes.add("GET", "/api/2.0/mlflow/experiments/list")
 async def search_by_address(call: Call) -> Answer:
     """The same, asked for in the address; ``list`` is its older name."""
-    return await _search(call, call.asked(wire.SearchExperiments))
+    return await _search(call, await call.given(wire.SearchExperiments))
 
 
 @routes.add("POST", "/api/2.0/mlflow/experiments/update")
@@ -127,7 +127,7 @@ async def delete_tag(call: Call) -> Answer:
 @routes.add("GET", "/api/2.0/mlflow/experiments/folders")
 async def folders(call: Call) -> Answer:
     """The folders directly below a path, with how many experiments are in and below each. Treadle's own."""
-    path = (call.asked(wire.FoldersAsked).path or "").strip("/")
+    path = ((await call.given(wire.FoldersAsked)).path or "").strip("/")
     names = await read(_all_names, call.services.tracking)
     found = [wire.Folder(name, count) for name, count in sorted(below(path, names).items())]
     return answer(wire.Folders(found))

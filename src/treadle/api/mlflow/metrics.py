@@ -22,7 +22,7 @@ MAX_POINTS_PER_RUN = 2500
 @routes.add("GET", "/api/2.0/mlflow/metrics/get-history")
 async def history(call: Call) -> Answer:
     """All points of one metric, or a page of them."""
-    asked = call.asked(wire.HistoryAsked)
+    asked = await call.given(wire.HistoryAsked)
     run, key = rules.run_id(asked.run_id, asked.run_uuid), rules.required(asked.metric_key, "metric_key")
     if asked.max_results is not None and asked.max_results < 1:
         raise ProtocolError(
@@ -41,7 +41,7 @@ async def history(call: Call) -> Answer:
 @routes.add("GET", "/api/2.0/mlflow/metrics/get-history-bulk")
 async def bulk(call: Call) -> Answer:
     """One metric of several runs, as many points as fit."""
-    asked = call.asked(wire.BulkAsked)
+    asked = await call.given(wire.BulkAsked)
     runs = sorted(set(asked.run_id or ()))
     if not runs:
         raise ProtocolError("INVALID_PARAMETER_VALUE", "GetMetricHistoryBulk request must specify at least one run_id.")
@@ -61,7 +61,7 @@ async def bulk(call: Call) -> Answer:
 @routes.add("GET", "/api/2.0/mlflow/metrics/get-history-bulk-interval")
 async def interval(call: Call) -> Answer:
     """One metric of several runs between two steps, thinned out so that no peak is lost."""
-    asked = call.asked(wire.IntervalAsked)
+    asked = await call.given(wire.IntervalAsked)
     key = rules.required(asked.metric_key, "metric_key")
     runs = asked.run_ids or ()
     if not runs:

@@ -80,6 +80,11 @@ def _name_fault(name: str) -> str | None:
     return None
 
 
+def is_name(name: str) -> bool:
+    """Whether a metric, param or tag may be called so."""
+    return 0 < len(name) <= MAX_KEY and _name_fault(name) is None
+
+
 def check_name(name: str, path: str, entity: str) -> None:
     """What a metric, param or tag may be called. Raises ProtocolError; ``entity`` says what is too long."""
     fault = _name_fault(name)

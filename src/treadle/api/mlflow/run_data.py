@@ -46,11 +46,10 @@ async def log_batch(call: Call) -> Answer:
     """Points, params and tags, all or nothing."""
     asked = await call.json(wire.LogBatch)
     run = rules.run_id(asked.run_id)
-    checked: set[str] = set()
-    for index, metric in enumerate(asked.metrics):
-        if metric.key not in checked:
-            _check_metric(metric.key, f"metrics[{index}].{'name' if metric.key else 'key'}")
-            checked.add(metric.key)
+    for key in {metric.key for metric in asked.metrics}:
+        if not rules.is_name(key):
+            index = next(index for index, metric in enumerate(asked.metrics) if metric.key == key)
+            _check_metric(key, f"metrics[{index}].{'name' if key else 'key'}")
     params, tags = rules.pairs(asked.params, "params"), rules.pairs(asked.tags, "tags")
     rules.check_batch(len(asked.metrics), len(params), len(tags))
     rules.check_unique(params)

@@ -44,7 +44,7 @@ async def create(call: Call) -> Answer:
 @routes.add("GET", "/api/2.0/mlflow/runs/get")
 async def get(call: Call) -> Answer:
     """One by its id, deleted or not."""
-    asked = call.asked(wire.RunAsked)
+    asked = await call.given(wire.RunAsked)
     run = await read(call.services.tracking.get_run, rules.run_id(asked.run_id, asked.run_uuid))
     return answer(wire.OneRun(run_out(run)))
 

@@ -281,3 +281,9 @@ def test_a_client_may_name_its_run_and_makes_it_once(world: World) -> None:
     assert made["info"]["run_id"] == named
     again = world.post("runs/create", experiment_id="0", run_id=named, run_name="second", start_time=6)["run"]
     assert again == made
+
+
+def test_a_get_may_have_its_fields_in_the_body(world: World) -> None:
+    run = world.run()
+    reply = world.ask("GET", f"{V2}/runs/get", b'{"run_id": "%s"}' % run.encode())
+    assert reply.told["run"]["info"]["run_id"] == run
