@@ -91,6 +91,8 @@ class Lived:
 class Life:
     """One story on one server, as a patient client sees it: what is not answered is sent again.
 
+    Requests are sent once all workers are there again. A shadow that is away for a second of real time would miss days
+    of virtual time, and what it says of its version would come later: nobody is promised that it hears all.
     ``interludes`` happen before the batches of these numbers.
     """
 
@@ -120,6 +122,7 @@ class Life:
         for at, rows in self.story.batches():
             with self._batch(began):
                 self._advance(at)
+                until(self.server.is_whole, "every worker")
                 for first in range(0, len(rows), self.story.request):
                     self._send(rows[first : first + self.story.request])
         with self._batch(began):

@@ -20,6 +20,9 @@ from typing import Any
 
 import httpx
 
+from treadle.app.supervisor import workers_of
+from treadle.storage.routing import FileRouting
+
 PATIENCE = 120.0
 TREADLE = [sys.executable, "-c", "from treadle.cli.main import main; main()"]
 SUPERVISOR = "supervisor"
@@ -85,6 +88,16 @@ class Server:
             return False
         with contextlib.suppress(ProcessLookupError):
             os.kill(chance.choice(pids), signal.SIGKILL)
+        return True
+
+    def is_whole(self) -> bool:
+        """Whether every worker listens that the routing table asks for, also those that only listen as shadows."""
+        try:
+            for version in workers_of(FileRouting(self.home).read()):
+                with socket.socket(socket.AF_UNIX) as probe:
+                    probe.connect(str(version.worker_socket))
+        except OSError:
+            return False
         return True
 
     @contextlib.contextmanager
