@@ -4,7 +4,7 @@ import pytest
 from mlflow_clients import checks_of, client_python, outcome
 
 MODULES = {
-    "mlflow3": ("tracking_checks", "autolog_checks", "boosting_checks"),
+    "mlflow3": ("tracking_checks", "autolog_checks", "boosting_checks", "cli_checks"),
     "mlflow2": ("tracking_checks", "autolog_checks"),
 }
 CASES = [

@@ -138,15 +138,14 @@ async def _search(call: Call, asked: wire.SearchExperiments) -> Answer:
     folder = (asked.folder or "").strip("/")
     if folder:
         wanted = AllOf((wanted, within(folder)))
-    found = await read(
-        call.services.tracking.search_experiments,
-        wanted,
-        orders(asked.order_by or (), EXPERIMENTS),
-        view=rules.view(asked.view_type, "view_type"),
-        limit=rules.page_size(asked.max_results),
-        cursor=asked.page_token or None,
-    )
-    return answer(wire.Experiments([_out(experiment) for experiment in found.items], found.cursor))
+    order, view = orders(asked.order_by or (), EXPERIMENTS), rules.view(asked.view_type, "view_type")
+    limit, cursor = rules.page_size(asked.max_results), asked.page_token or None
+
+    def page() -> Answer:
+        found = call.services.tracking.search_experiments(wanted, order, view=view, limit=limit, cursor=cursor)
+        return answer(wire.Experiments([_out(experiment) for experiment in found.items], found.cursor))
+
+    return await read(page)
 
 
 def _all_names(tracking: Experiments) -> list[str]:

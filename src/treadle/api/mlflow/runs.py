@@ -45,8 +45,8 @@ async def create(call: Call) -> Answer:
 async def get(call: Call) -> Answer:
     """One by its id, deleted or not."""
     asked = await call.given(wire.RunAsked)
-    run = await read(call.services.tracking.get_run, rules.run_id(asked.run_id, asked.run_uuid))
-    return answer(wire.OneRun(run_out(run)))
+    run = rules.run_id(asked.run_id, asked.run_uuid)
+    return await read(lambda: answer(wire.OneRun(run_out(call.services.tracking.get_run(run)))))
 
 
 @routes.add("POST", "/api/2.0/mlflow/runs/update")
@@ -98,16 +98,13 @@ async def search(call: Call) -> Answer:
     tracking = call.services.tracking
     experiments = [rules.experiment_id(given) for given in asked.experiment_ids or ()]
     wanted = condition(asked.filter or "", RUNS)
+    order = orders(asked.order_by or (), RUNS)
     view, text = rules.view(asked.run_view_type, "run_view_type"), asked.text or ""
-    found = await read(
-        tracking.search_runs,
-        experiments,
-        wanted,
-        orders(asked.order_by or (), RUNS),
-        text=text,
-        view=view,
-        limit=rules.page_size(asked.max_results),
-        cursor=asked.page_token or None,
-    )
-    count = await read(tracking.count_runs, experiments, wanted, text=text, view=view) if asked.count else None
-    return answer(wire.Runs([run_out(run) for run in found.items], found.cursor, count))
+    limit, cursor = rules.page_size(asked.max_results), asked.page_token or None
+
+    def page() -> Answer:
+        found = tracking.search_runs(experiments, wanted, order, text=text, view=view, limit=limit, cursor=cursor)
+        count = tracking.count_runs(experiments, wanted, text=text, view=view) if asked.count else None
+        return answer(wire.Runs([run_out(run) for run in found.items], found.cursor, count))
+
+    return await read(page)
