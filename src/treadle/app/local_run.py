@@ -13,7 +13,7 @@ from treadle.app.settings import settings
 from treadle.domain.errors import InvalidInput
 from treadle.domain.gates import GateReport
 from treadle.domain.models import AppliedModel
-from treadle.domain.runs import Candidate, Run
+from treadle.domain.runs import Candidate, Run, RunStatus
 from treadle.domain.trainings import Trained
 from treadle.evaluation.gates import evaluate
 from treadle.evaluation.rows import ScoredRows
@@ -53,14 +53,19 @@ def run_file(
 ) -> LocalRun:
     """Train the model of a file on what is known at ``as_of`` (default: now), tune it if asked, and judge it.
 
-    Nothing is registered, promoted or served. ``resume`` takes a run's id and goes on with its study. Raises
-    DeclarationError, DataRejected, EnvironmentFailed, StepFailed, InvalidInput.
+    Nothing is registered, promoted or served. ``resume`` takes a run's id and goes on with its study, on the same rows.
+    Raises DeclarationError, DataRejected, EnvironmentFailed, StepFailed, InvalidInput, and NotFound for a run to resume
+    that is not there.
     """
     if tune < 0:
         raise InvalidInput(f"--tune {tune} is negative", hint="give the number of trials, for example --tune 20")
+    if resume is not None and not tune:
+        raise InvalidInput("--resume goes on with a search", hint="say how many trials in all, for example --tune 20")
     where = settings(home)
     platform = open_platform(where)
     try:
+        if resume is not None:
+            _see_open(platform.store.runs.get(resume))
         return _run(platform, Path(path), tune, as_of, seed, resume, told)
     finally:
         platform.close()
@@ -85,23 +90,46 @@ def _run(
     told("data", None, None, f"as known at {at:%Y-%m-%d %H:%M} UTC")
     collected = stages.data.collect(applied, at, log=log)
     parts = stages.data.split(applied, collected.frame, at)
+    if resume is not None:
+        _see_same(platform.store.runs.get(resume), applied.name, collected.snapshot.digest)
     run_id = resume or f"run-{applied.name}-{at:%Y%m%d%H%M%S}-{secrets.token_hex(3)}"
-    trained = stages.train.train(
-        applied,
-        parts,
-        collected.snapshot,
-        run_id=run_id,
-        attempt=run_id,
-        tune=tune,
-        baselines=True,
-        seed=seed,
-        log=log,
-        progress=lambda what, share: told(what, int(share * SCALE), SCALE, run_id),
-    )
+    try:
+        trained = stages.train.train(
+            applied,
+            parts,
+            collected.snapshot,
+            run_id=run_id,
+            attempt=run_id,
+            tune=tune,
+            baselines=True,
+            seed=seed,
+            log=log,
+            progress=lambda what, share: told(what, int(share * SCALE), SCALE, run_id),
+        )
+    except KeyboardInterrupt:
+        if tune:
+            since = f" --as-of {as_of:%Y-%m-%dT%H:%MZ}" if as_of is not None else ""
+            log(f"go on with: treadle run {path} --tune {tune}{since} --resume {run_id}")
+        raise
     told("gates", None, None, "on held-out rows")
     run = platform.store.runs.get(run_id)
     champion, report = _judge(platform, applied, trained)
     return LocalRun(applied.name, run, trained, run.leaderboard, report, champion)
+
+
+def _see_open(run: Run) -> None:
+    if run.status is RunStatus.FINISHED:
+        raise InvalidInput(f"run {run.id!r} has finished; there is nothing to resume", hint="start another one")
+
+
+def _see_same(run: Run, model: str, snapshot: str) -> None:
+    if run.model != model:
+        raise InvalidInput(f"run {run.id!r} is of model {run.model!r}, not {model!r}", hint="see: treadle runs")
+    if run.snapshot is not None and run.snapshot != snapshot:
+        raise InvalidInput(
+            f"the search of run {run.id!r} was on other rows: {run.snapshot[:12]}, these are {snapshot[:12]}",
+            hint="give the same --as-of, or start another run",
+        )
 
 
 def _judge(platform: Platform, applied: AppliedModel, trained: Trained) -> tuple[int | None, GateReport]:

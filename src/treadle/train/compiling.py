@@ -91,8 +91,9 @@ class ModelCompiler:
         if compilation.runtime == "onnx":
             return Compiled(compilation, onnx)
         line = f"model {spec.name!r} is served by its Python worker, not compiled: {compilation.reason}"
-        logger.warning("%s", line)
-        if log is not None:
+        if log is None:
+            logger.warning("%s", line)
+        else:
             log(line)
         return Compiled(replace(compilation, size=len(self._blobs.get(model))))
 
