@@ -121,8 +121,10 @@ def tracking_services(ground: Ground) -> TrackingServices:
         clock=ground.clock,
         version=treadle.__version__,
         run_files=RunFiles(LocalArtifacts(where.home / "artifacts"), ground.blobs, TrainingRuns(store.runs)),
-        locations=TrackedLocations(ground.tracking),
+        locations=TrackedLocations(ground.tracking, store.logged_models, store.registered),
         tracking=ground.tracking,
+        registered=store.registered,
+        logged_models=store.logged_models,
         webhooks=WebhookService(store.webhooks, sender, private=where.webhook_private),
     )
 

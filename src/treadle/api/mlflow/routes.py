@@ -7,8 +7,11 @@ from treadle.api.mlflow import (
     comments,
     datasets,
     experiments,
+    logged_models,
     metrics,
+    model_versions,
     multipart,
+    registered_models,
     run_data,
     runs,
     server,
@@ -20,7 +23,21 @@ from treadle.api.mlflow.calls import Routes
 def all_routes() -> Routes:
     """Everything that is served."""
     routes = Routes()
-    rooms = (artifacts, multipart, comments, datasets, experiments, metrics, run_data, runs, server, webhooks)
+    rooms = (
+        artifacts,
+        multipart,
+        comments,
+        datasets,
+        experiments,
+        logged_models,
+        metrics,
+        model_versions,
+        registered_models,
+        run_data,
+        runs,
+        server,
+        webhooks,
+    )
     for room in rooms:
         routes.include(room.routes)
     return routes

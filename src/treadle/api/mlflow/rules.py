@@ -71,6 +71,11 @@ def _name_fault(name: str) -> str | None:
             "Names may only contain alphanumerics, underscores (_), dashes (-), periods (.), spaces ( ), colon(:) "
             "and slashes (/)."
         )
+    return path_fault(name)
+
+
+def path_fault(name: str) -> str | None:
+    """What is wrong with a name that files are called after."""
     plain = posixpath.normpath(name)
     if plain != name or plain == "." or plain.startswith(("..", "/")):
         return (

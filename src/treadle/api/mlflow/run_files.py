@@ -9,8 +9,11 @@ from typing import BinaryIO, Protocol
 
 from treadle.domain.artifacts import ArtifactFile, below, file_path, safe_path, served_path
 from treadle.domain.errors import InvalidInput, NotFound
+from treadle.domain.registered_errors import no_version
 from treadle.ports.artifacts import Artifacts, Reading
 from treadle.ports.blobs import Blobs
+from treadle.ports.logged_models import LoggedModels
+from treadle.ports.registered import RegisteredVersions
 from treadle.ports.runs import Runs
 from treadle.ports.tracking import RunStore
 
@@ -179,18 +182,23 @@ class TrainingRuns:
 
 @dataclass(frozen=True)
 class TrackedLocations:
-    """Where tracking says that artifacts lie."""
+    """Where tracking and the registry say that artifacts lie."""
 
     tracking: RunStore
+    logged_models: LoggedModels
+    registered: RegisteredVersions
 
     def run(self, run_id: str) -> Location:
         """Of a run. Raises NotFound."""
         return Location(self.tracking.run_info(run_id).artifact_uri)
 
     def logged_model(self, model_id: str) -> Location:
-        """Raises NotFound: there are none here."""
-        raise NotFound(f"Logged model with ID {model_id!r} not found.", hint="search for it")
+        """Of a logged model. Raises NotFound."""
+        return Location(self.logged_models.get_logged_model(model_id).artifact_location)
 
     def version(self, name: str, version: str) -> Location:
-        """Raises NotFound: there are none here."""
-        raise NotFound(f"Model Version (name={name}, version={version}) not found", hint="search for it")
+        """Of a version of a registered model; of one that Treadle trained, its run's. Raises NotFound."""
+        if not (version.isdecimal() and len(version) < 10):
+            raise no_version(name, version)
+        found = self.registered.get_version(name, int(version))
+        return self.run(found.run) if found.owned and found.run else Location(found.location)

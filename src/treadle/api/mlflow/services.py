@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from treadle.api.mlflow.run_files import Locations, RunFiles
 from treadle.ports.clock import Clock
+from treadle.ports.logged_models import LoggedModels
+from treadle.ports.registered import Registered
 from treadle.ports.tracking import Tracking
 from treadle.registry.webhooks import WebhookService
 
@@ -20,3 +22,5 @@ class TrackingServices:
     locations: Locations
     tracking: Tracking
     webhooks: WebhookService
+    registered: Registered
+    logged_models: LoggedModels

@@ -12,7 +12,7 @@ import msgspec
 from treadle.api.mlflow.app import MlflowApp
 from treadle.api.mlflow.calls import Routes
 from treadle.api.mlflow.routes import all_routes
-from treadle.api.mlflow.run_files import RunFiles, TrainingRuns
+from treadle.api.mlflow.run_files import RunFiles, TrackedLocations, TrainingRuns
 from treadle.api.mlflow.services import TrackingServices
 from treadle.registry.webhooks import WebhookService
 from treadle.testing import memory
@@ -22,13 +22,16 @@ V2 = "/api/2.0/mlflow"
 
 def services() -> TrackingServices:
     """Everything that routes need, in memory."""
-    own = TrainingRuns(memory.MemoryStore().runs)
+    store = memory.MemoryStore()
+    own = TrainingRuns(store.runs)
     return TrackingServices(
         clock=memory.ManualClock(),
         version="0.5.0",
         run_files=RunFiles(memory.MemoryArtifacts(), memory.MemoryBlobs(), own),
-        locations=own,
-        tracking=memory.MemoryTracking(),
+        locations=TrackedLocations(store.tracking, store.logged_models, store.registered),
+        tracking=store.tracking,
+        registered=store.registered,
+        logged_models=store.logged_models,
         webhooks=WebhookService(memory.MemoryWebhooks(), memory.RecordingSender()),
     )
 
