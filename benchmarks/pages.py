@@ -146,6 +146,7 @@ def pages(url: str) -> dict[str, str]:
     name = urllib.parse.quote(model["name"])
     runs = [run["id"] for run in ask(f"{url}/api/v1/runs?model={name}&limit=2")["items"]]
     incidents = ask(f"{url}/api/v1/incidents?model={name}")["items"]
+    experiments = {one["name"]: one["id"] for one in ask(f"{url}/api/v1/experiments")["items"]}
     found = {
         "overview": "/",
         "model": f"/models/{name}",
@@ -153,6 +154,7 @@ def pages(url: str) -> dict[str, str]:
         "runs": "/runs",
         "run": f"/runs/{runs[0]}",
         "compare": f"/runs/compare?ids={','.join(runs)}",
+        "experiment": f"/experiments/{experiments[name]}",
         "incidents": "/incidents",
     }
     return found | ({"incident": f"/incidents/{incidents[0]['id']}"} if incidents else {})

@@ -117,6 +117,28 @@ def test_a_run_shows_its_curve_its_note_and_its_files(look: Look, tracked: str) 
     assert download.value.suggested_filename == "roc.csv"
 
 
+def test_curves_of_a_run_that_a_client_logs_grow(look: Look, tracked: str) -> None:
+    experiment = post(tracked, "experiments/create", name="growing")["experiment_id"]
+    run = post(tracked, "runs/create", experiment_id=experiment, run_name="now", start_time=AT)["run"]["info"]["run_id"]
+
+    def measure(step: int) -> None:
+        post(tracked, "runs/log-metric", run_id=run, key="loss", value=1 / (1 + step), timestamp=AT, step=step)
+
+    measure(0)
+    page = look.at(tracked).go(f"/runs/{run}")
+    expect(page.get_by_text("No curve")).to_be_visible()
+    measure(1)
+    measure(2)
+    chart = page.get_by_role("slider", name=re.compile("loss"))
+    expect(chart).to_have_attribute("aria-valuemax", "2", timeout=15_000)
+    measure(3)
+    expect(chart).to_have_attribute("aria-valuemax", "3", timeout=15_000)
+    post(tracked, "runs/update", run_id=run, status="KILLED", end_time=AT + 9)
+    expect(page.get_by_text("killed", exact=True).or_(page.get_by_text("cancelled", exact=True))).to_be_visible(
+        timeout=15_000
+    )
+
+
 def test_runs_of_a_client_are_compared_by_name(look: Look, tracked: str) -> None:
     page = look.at(tracked).go("/experiments/1")
     page.get_by_label("pick tree-129").check()

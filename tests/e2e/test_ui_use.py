@@ -100,6 +100,18 @@ def test_charts_are_read_with_the_arrow_keys(look: Look, seeded: str) -> None:
     expect(heat).to_have_attribute("aria-valuetext", re.compile("temp, .*"))
 
 
+def test_parts_of_a_long_page_are_reached_at_once(look: Look, seeded: str) -> None:
+    page = look.at(seeded).go("/models/flights")
+    page.get_by_role("navigation", name="On this page").get_by_role("link", name="Versions").press("Enter")
+    expect(page.get_by_role("heading", name="Versions", exact=True)).to_be_in_viewport()
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("region", name="Versions").locator("a").first).to_be_focused()
+    page.go_back()
+    page.goto(f"{seeded}/")
+    page.get_by_role("link", name=re.compile("more a decision than")).click()
+    expect(page.get_by_role("heading", name="With the loop and without")).to_be_in_viewport()
+
+
 def test_what_the_keyboard_reads_stays_when_a_chart_is_drawn_anew(look: Look, seeded: str) -> None:
     page = look.at(seeded).go("/models/flights")
     chart = page.get_by_role("slider", name=re.compile("^auc"))
