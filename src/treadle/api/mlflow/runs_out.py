@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from treadle.domain.tracking import DatasetInput, RunInfo, TrackedRun
+from collections.abc import Sequence
+from itertools import starmap
+
+from treadle.domain.tracking import DatasetInput, MetricSummary, RunInfo, TrackedRun
 from treadle.wire.mlflow import runs as wire
 from treadle.wire.mlflow.fields import PairOut, number
 
@@ -12,19 +15,9 @@ def run_out(run: TrackedRun) -> wire.RunOut:
     return wire.RunOut(
         info_out(run.info),
         wire.RunDataOut(
-            [
-                wire.MetricOut(
-                    metric.key,
-                    number(metric.value),
-                    metric.timestamp,
-                    metric.step,
-                    number(metric.least),
-                    number(metric.greatest),
-                )
-                for metric in run.metrics
-            ],
-            [PairOut(key, value) for key, value in run.params.items()],
-            [PairOut(key, value) for key, value in run.tags.items()],
+            metrics_out(run.metrics),
+            list(starmap(PairOut, run.params.items())),
+            list(starmap(PairOut, run.tags.items())),
         ),
         wire.RunInputsOut(
             [_dataset_out(used) for used in run.datasets],
@@ -32,6 +25,17 @@ def run_out(run: TrackedRun) -> wire.RunOut:
         ),
         wire.RunOutputsOut([wire.ModelOutputOut(made.model_id, made.step) for made in run.model_outputs]),
     )
+
+
+def metrics_out(metrics: Sequence[MetricSummary]) -> list[wire.MetricOut]:
+    """The last points of metrics; only those of a run with NaN or infinities cost a look at each value."""
+    whole = sum([metric.value + metric.least + metric.greatest for metric in metrics])
+    if whole - whole == 0.0:
+        return list(starmap(wire.MetricOut, metrics))
+    return [
+        wire.MetricOut(key, number(value), timestamp, step, number(least), number(greatest))
+        for key, value, timestamp, step, least, greatest in metrics
+    ]
 
 
 def info_out(info: RunInfo) -> wire.RunInfoOut:
@@ -54,5 +58,5 @@ def _dataset_out(used: DatasetInput) -> wire.DatasetInputOut:
     data = used.dataset
     return wire.DatasetInputOut(
         wire.DatasetOut(data.name, data.digest, data.source_type, data.source, data.schema, data.profile),
-        [PairOut(key, value) for key, value in used.tags.items()],
+        list(starmap(PairOut, used.tags.items())),
     )

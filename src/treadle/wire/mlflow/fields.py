@@ -14,14 +14,14 @@ Number = float | str
 """A float on its way out: NaN and infinities are texts, as protobuf has them."""
 
 
-class Pair(Struct, frozen=True):
+class Pair(Struct, frozen=True, gc=False):
     """A tag or a param."""
 
     key: str
     value: str | None = ""
 
 
-class PairOut(Struct, frozen=True):
+class PairOut(Struct, frozen=True, gc=False):
     """A tag or a param on its way out."""
 
     key: str

@@ -35,7 +35,7 @@ class IntervalAsked(Struct, frozen=True):
     max_results: Whole | None = None
 
 
-class PointOut(Struct, frozen=True):
+class PointOut(Struct, frozen=True, gc=False):
     """A point."""
 
     key: str
@@ -44,7 +44,7 @@ class PointOut(Struct, frozen=True):
     step: int
 
 
-class RunPointOut(Struct, frozen=True):
+class RunPointOut(Struct, frozen=True, gc=False):
     """A point, and the run it is of."""
 
     key: str

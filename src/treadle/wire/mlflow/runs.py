@@ -70,7 +70,7 @@ class LogMetric(Struct, frozen=True):
     dataset_digest: str | None = None
 
 
-class MetricIn(Struct, frozen=True):
+class MetricIn(Struct, frozen=True, gc=False):
     """A point of ``runs/log-batch``."""
 
     key: str
@@ -122,8 +122,8 @@ class RunInfoOut(Struct, frozen=True, omit_defaults=True):
     end_time: int | None = None
 
 
-class MetricOut(Struct, frozen=True, omit_defaults=True):
-    """The last point of a metric; ``min`` and ``max`` are Treadle's own."""
+class MetricOut(Struct, frozen=True, gc=False):
+    """The last point of a metric; ``min`` and ``max`` are Treadle's own. Fields come as in ``MetricSummary``."""
 
     key: str
     value: Number
