@@ -58,7 +58,7 @@ unit: /usr/lib/postgresql
 	$(BIN)/pytest tests/unit tests/property tests/contract tests/simulation tests/typing -n 2 -m "not soak" -q
 
 integration:
-	$(BIN)/pytest tests/integration -m "not soak" -q --ignore=tests/integration/crashes -n 2 --dist loadfile
+	$(BIN)/pytest tests/integration -m "not soak" -q -n 2 --dist loadfile
 
 frontend:  ## types, logic and size of the front end; its types of the API are those of the API
 	cd frontend && { test -d node_modules || npm ci --no-audit --no-fund --silent; }
@@ -88,7 +88,6 @@ pythons:  ## the quick tests on every other interpreter that this machine has
 soak: install-test  ## faults, load, long simulations
 	TREADLE_PROPERTIES=soak $(BIN)/pytest tests/property -m "not soak" -q
 	$(BIN)/pytest tests -m soak -q
-	$(BIN)/pytest tests/integration/crashes -m "not soak" -q
 
 bench: install-test  ## figures, beside the peers
 	$(BIN)/python benchmarks/run.py
