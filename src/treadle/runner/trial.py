@@ -31,6 +31,10 @@ class StepTrial:
             raise InvalidInput(
                 f"trial.report({value!r}, {step!r}): {error}", hint="write trial.report(value, step) with two numbers"
             ) from error
+        if count != step:
+            raise InvalidInput(
+                f"trial.report({value!r}, {step!r}): a step is a whole number", hint="write trial.report(value, step)"
+            )
         if math.isfinite(number):
             self.points.append({"key": REPORTED, "value": number, "step": count})
             self.pruned = self._ask(count, number) or self.pruned

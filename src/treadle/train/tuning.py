@@ -168,7 +168,7 @@ def _try(study: _Study, number: int, measure: Measure, runs: Runs, clock: Clock)
         reported.add(step)
         trial.report(value, step)
         runs.log(run.id, metrics=[MetricPoint(INTERMEDIATE, value, step, clock.now())])
-        pruned = pruned or trial.should_prune()
+        pruned = pruned or bool(trial.should_prune())  # Optuna's may be NumPy's, which no message carries
         return pruned
 
     failure: str | None = None
@@ -188,7 +188,8 @@ def _try(study: _Study, number: int, measure: Measure, runs: Runs, clock: Clock)
     ended = _ended(run, state, measured, clock)
     points = [MetricPoint(key, value, 0, clock.now()) for key, value in ended.metrics.items()]
     runs.log(run.id, metrics=points, tags=ended.tags)
-    runs.finish(replace(ended, error=failure if state == "failed" else None))
+    ended = replace(ended, error=failure if state == "failed" else None)
+    runs.finish(ended)
     return ended
 
 
@@ -233,7 +234,8 @@ def _choose(candidates: Sequence[Candidate], wanted: Search) -> list[Candidate]:
 
 def _told(number: int, trials: int, run: Run) -> str:
     objective = run.metrics.get("objective")
-    reached = f": {objective:.5g}" if objective is not None else f" ({run.tags.get('state', 'failed')})"
+    why = f": {run.error.strip().partition(chr(10))[0]}" if run.error else ""
+    reached = f": {objective:.5g}" if objective is not None else f" ({run.tags.get('state', 'failed')}{why})"
     return f"trial {number + 1} of {trials}{reached}"
 
 

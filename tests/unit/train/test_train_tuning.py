@@ -31,7 +31,9 @@ class Bowl:
         self.seen.append(dict(params))
         value = -((float(params["strength"]) - 1.5) ** 2)
         for step in range(3):
-            if report(step, value):
+            hopeless = report(step, value)
+            assert type(hopeless) is bool  # it goes to the model's process as JSON
+            if hopeless:
                 return Measured(value, {"auc": value}, 0.5)
         return Measured(value, {"auc": value}, 1.0)
 
@@ -52,6 +54,19 @@ def test_search_improves_on_the_defaults(works: Any, spec_of: SpecOf) -> None:
     pruned = next(c for c in candidates if c.state == "pruned")
     assert pruned.objective is None
     assert pruned.seconds == 0.5
+
+
+def test_a_trial_that_fails_says_why(works: Any, spec_of: SpecOf) -> None:
+    told: list[str] = []
+
+    def measure(params: Params, report: Report) -> Measured:
+        if told:
+            raise StepFailed("ValueError: too strong\nand more")
+        return Measured(1.0, {}, 1.0)
+
+    wanted = Search(spec_of(), "r", 2, seed=3, higher=True)
+    search(wanted, measure, works.runs, works.service._clock, progress=lambda what, _: told.append(what))
+    assert told == ["trial 1 of 2: 1", "trial 2 of 2 (failed: ValueError: too strong)"]
 
 
 @pytest.mark.parametrize("kill_at", [0, 1, 7, 14])
