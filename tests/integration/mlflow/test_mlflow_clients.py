@@ -4,8 +4,15 @@ import pytest
 from mlflow_clients import checks_of, client_python, outcome
 
 MODULES = {
-    "mlflow3": ("tracking_checks", "autolog_checks", "boosting_checks", "cli_checks"),
-    "mlflow2": ("tracking_checks", "autolog_checks"),
+    "mlflow3": (
+        "tracking_checks",
+        "autolog_checks",
+        "boosting_checks",
+        "cli_checks",
+        "artifact_checks",
+        "webhook_checks",
+    ),
+    "mlflow2": ("tracking_checks", "autolog_checks", "artifact_checks"),
 }
 CASES = [
     (client, module, check) for client, modules in MODULES.items() for module in modules for check in checks_of(module)
