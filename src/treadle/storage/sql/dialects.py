@@ -25,8 +25,8 @@ BUSY_SECONDS = 30.0
 MAPPED_BYTES = 1 << 30
 """Bytes of a SQLite file that are read through the system's page cache, without a copy."""
 
-MIGRATING = 0x74726561
-"""The key of the lock that the one who migrates a Postgres database holds."""
+WRITING = 0x74726561
+"""The key of the lock that the transaction which writes to a Postgres database holds."""
 
 Insert = sqlite.Insert | postgresql.Insert
 
@@ -36,7 +36,8 @@ def open_engine(url: str) -> Engine:
 
     SQLite runs in WAL mode with ``synchronous=NORMAL``: what is committed outlives a killed process, and after a loss
     of power the database is whole, though the last moments may be missing. Transactions that write begin IMMEDIATE,
-    so that two of them queue up instead of failing half-way. Raises InvalidInput for a URL that cannot be used.
+    so that two of them queue up instead of failing half-way; on Postgres a lock does the same, so that what is true of
+    one database is true of the other. Raises InvalidInput for a URL that cannot be used.
     """
     try:
         parsed = make_url(url)
@@ -79,7 +80,9 @@ def insert(dialect: str, table: Table) -> Insert:
 
 def insert_new(dialect: str, table: Table, *columns: str) -> Insert:
     """An INSERT that leaves the row alone which already has the same values in ``columns``."""
-    return insert(dialect, table).on_conflict_do_nothing(index_elements=list(columns))
+    # The count of rows says whether it was new; SQLAlchemy keeps it where it is told to, and does not ask for keys.
+    statement = insert(dialect, table).inline().on_conflict_do_nothing(index_elements=list(columns))
+    return statement.execution_options(preserve_rowcount=True)
 
 
 def insert_or_set(dialect: str, table: Table, *columns: str, values: dict[str, Any]) -> Insert:
@@ -92,12 +95,6 @@ def make_durable(connection: Connection) -> None:
     """Bring everything committed so far to the disk itself: a checkpoint begins with that. Postgres commits so."""
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)").all()
-
-
-def lock_schema(connection: Connection) -> None:
-    """Let one transaction at a time migrate. SQLite's writers are alone anyhow."""
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({MIGRATING})")
 
 
 def positional(engine: Engine) -> Dialect:
@@ -143,8 +140,11 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def _begin_postgres(connection: Connection) -> None:
-    if not connection.get_execution_options().get(WRITES, False):
-        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+    raw: Any = connection.connection.dbapi_connection
+    if connection.get_execution_options().get(WRITES, False):
+        raw.execute(f"SELECT pg_advisory_xact_lock({WRITING})")
+    else:
+        raw.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
 
 
 def _like(text: str, pattern: str, ignore_case: int) -> bool:

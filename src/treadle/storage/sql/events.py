@@ -55,7 +55,7 @@ class SqlEvents:
 
     def _seal_batch(self) -> None:
         with self._database.write() as connection:
-            tip = _tip(connection)
+            tip = _tip(connection, lock=True)
             pending = (
                 select(events.c.id, events.c.body).where(events.c.position.is_(None)).order_by(events.c.id).limit(BATCH)
             )
@@ -107,9 +107,10 @@ class SqlEvents:
         return position
 
 
-def _tip(connection: Connection) -> Any:
-    """The position and hash of the last event that was sealed, locked where the transaction writes."""
-    tip = connection.execute(select(chain.c.position, chain.c.hash).with_for_update()).first()
+def _tip(connection: Connection, *, lock: bool = False) -> Any:
+    """The position and hash of the last event that was sealed; locked, where they are to change."""
+    statement = select(chain.c.position, chain.c.hash)
+    tip = connection.execute(statement.with_for_update() if lock else statement).first()
     if tip is None:
         raise CorruptData("the end of the chain of events is not known any more", hint=_MEND)
     return tip

@@ -7,7 +7,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, inspect, select, text
 
 from treadle.domain.errors import TreadleError
-from treadle.storage.sql import dialects, tables
+from treadle.storage.sql import tables
 from treadle.storage.sql.database import Database
 
 HEAD = "0004"
@@ -28,7 +28,6 @@ def migrate(database: Database) -> None:
         if _usable(database.engine, connection):
             return
     with database.write() as connection:
-        dialects.lock_schema(connection)
         if not _usable(database.engine, connection):
             _upgrade(connection)
 
