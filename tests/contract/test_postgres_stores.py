@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,30 @@ class TestPostgresDeployments(PostgresStores, contracts.DeploymentsContract): ..
 
 
 class TestPostgresMeasurements(PostgresStores, contracts.MeasurementsContract): ...
+
+
+class TestPostgresRegistered(PostgresStores, contracts.RegisteredContract): ...
+
+
+class TestPostgresRegistrySearch(PostgresStores, contracts.RegistrySearchContract): ...
+
+
+class TestPostgresOneRegistry(PostgresStores, contracts.OneRegistryContract): ...
+
+
+class TestPostgresLoggedModels(PostgresStores, contracts.LoggedModelsContract): ...
+
+
+class TestPostgresWebhooks(PostgresStores, contracts.WebhooksContract):
+    @contextmanager
+    def open(self, folder: Path):
+        if not hasattr(self, "url"):
+            self.url = self.postgres.database()
+        store = SqlStore(self.url)
+        try:
+            yield store.webhooks
+        finally:
+            store.close()
 
 
 OPEN = "import sys; from treadle.storage.sql.store import SqlStore; SqlStore(sys.argv[1]).close()"

@@ -80,9 +80,13 @@ def populate(tracking) -> list[str]:
     return experiments
 
 
-@pytest.fixture(scope="module")
-def both(tmp_path_factory):
-    store = SqlStore(f"sqlite:///{tmp_path_factory.mktemp('search') / 'treadle.db'}")
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def both(request, tmp_path_factory):
+    if request.param == "postgres":
+        url = request.getfixturevalue("postgres").database()
+    else:
+        url = f"sqlite:///{tmp_path_factory.mktemp('search') / 'treadle.db'}"
+    store = SqlStore(url)
     double = MemoryTracking()
     experiments = populate(store.tracking)
     assert populate(double) == experiments

@@ -66,7 +66,7 @@ class Database:
         except NoConnection as error:
             raise self._unusable(error) from error
         except (DatabaseError, self._driver.DatabaseError) as error:
-            origin = error.orig if isinstance(error, DatabaseError) else error
+            origin: Any = error.orig if isinstance(error, DatabaseError) else error
             if isinstance(origin, self._driver.OperationalError) and not dialects.is_deadlock(error):
                 raise self._unusable(origin) from error
             if type(origin) is not self._driver.DatabaseError:

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import Connection, Executable, select
 
 from treadle.domain.tracking import Dataset, DatasetInput, MetricSummary, ModelOutput, RunInfo, TrackedRun
 from treadle.storage.sql.tracking.keys import ReadKeys, parts_of
@@ -149,7 +149,7 @@ class _Logged:
                 self._inputs[run].append(model)
 
 
-def _rows(connection: Connection, statement: Select[Any]) -> list[tuple[Any, ...]]:
+def _rows(connection: Connection, statement: Executable) -> list[tuple[Any, ...]]:
     """Rows as the driver gives them: many, so that SQLAlchemy's own would cost as much as reading them."""
     result: Any = connection.execute(statement)
     rows: list[tuple[Any, ...]] = result.cursor.fetchall()
