@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
-from treadle.domain.errors import TreadleError
+from treadle.domain.errors import TreadleError, WorkerUnavailable
 from treadle.sdk.mlflow.records import (
     Artifact,
     Experiment,
@@ -20,7 +20,7 @@ from treadle.sdk.mlflow.records import (
 )
 from treadle.sdk.mlflow.sums import FileSums, PointSum, file_sums, run_sum, sum_points
 from treadle.sdk.mlflow.target import Target
-from treadle.sdk.tracking.server import RefusedError
+from treadle.sdk.tracking.server import RefusedError, StrangerError
 
 MOVED_TAG = "treadle.moved"
 """Set once a run has arrived and was compared: the checksum of what was compared."""
@@ -101,7 +101,8 @@ class Mover:
                 there = self.target.find_run(run, target) or self.target.create_run(run, target)
                 self._runs[run.id] = there.id
                 self._places.append((run.artifacts, there.artifacts))
-                if MOVED_TAG in there.tags and run.status != "RUNNING":
+                grows = run.status == "RUNNING" and run.active and there.active
+                if MOVED_TAG in there.tags and not grows:
                     self.moved.known += 1
                     continue
                 for model in models:
@@ -176,12 +177,14 @@ class Mover:
         made = self.target.logged_model(model, target, self._runs.get(model.run or ""))
         self._models[model.id] = made.id
         self._places.append((model.artifacts, made.artifacts))
-        if made.status != "PENDING" and made.tags.get(MOVED_TAG):
+        if MOVED_TAG in made.tags:
             return made
         files = self._upload(f"logged model {model.id}", lambda: self.source.model_artifacts(model), made.artifacts)
         if files and not files.items() <= file_sums(self.target.reading.model_artifacts(made)).items():
             self.moved.problems.append(f"logged model {model.id}: artifacts differ after moving")
+            return made
         self.target.finalize(made.id, model.status)
+        self.target.tag_model(made.id, MOVED_TAG, f"{len(files or {})} files")
         self.moved.logged_models += 1
         return made
 
@@ -214,11 +217,12 @@ class Mover:
 
     def _make_version(self, name: str, version: Version) -> int:
         """Make a version; numbers that the source has deleted are used up on the way."""
+        logged = version.model or (version.source.removeprefix("models:/") if "models:/m-" in version.source else "")
         there = replace(
             version,
             source=self._moved_place(version.source),
             run=self._runs.get(version.run or "", version.run),
-            model=self._models.get(version.model or "", version.model),
+            model=self._models.get(logged, logged or None),
             tags={**version.tags, VERSION_TAG: f"{self.source.url} at {version.created}"},
         )
         while True:
@@ -274,9 +278,9 @@ class _Tolerant:
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
-        from treadle.domain.errors import WorkerUnavailable
-
-        if isinstance(error, RefusedError | TreadleError | OSError) and not isinstance(error, WorkerUnavailable):
+        if isinstance(error, WorkerUnavailable):
+            return False
+        if isinstance(error, RefusedError | StrangerError | TreadleError | OSError):
             self._problems.append(f"{self._what}: {error}")
             return True
         return False

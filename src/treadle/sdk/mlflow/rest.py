@@ -22,7 +22,7 @@ from treadle.sdk.mlflow.records import (
     Unreachable,
     Version,
 )
-from treadle.sdk.tracking.server import AwayError, RefusedError, TrackingServer, mlflow_credentials
+from treadle.sdk.tracking.server import AwayError, RefusedError, StrangerError, TrackingServer, mlflow_credentials
 
 T = TypeVar("T")
 
@@ -61,8 +61,8 @@ class Remote:
     def is_treadle(self) -> bool:
         """Whether it is Treadle's server, which keeps the ids of runs. Raises WorkerUnavailable."""
         try:
-            return "treadle" in self._patiently(lambda: self.server.call("GET", "../../3.0/mlflow/server-info", {}))
-        except RefusedError:
+            return "treadle" in self.get("/api/3.0/mlflow/server-info")
+        except (RefusedError, StrangerError):
             return False
 
     def _patiently(self, do: Callable[[], T]) -> T:
@@ -70,11 +70,15 @@ class Remote:
         for _ in range(TRIES - 1):
             try:
                 return do()
+            except StrangerError:
+                raise
             except AwayError:
                 time.sleep(pause)
                 pause *= 2
         try:
             return do()
+        except StrangerError:
+            raise
         except AwayError as error:
             raise WorkerUnavailable(
                 str(error), hint="start it, and run the command again: it goes on where it was"

@@ -148,6 +148,10 @@ class Target:
             code = "LOGGED_MODEL_UPLOAD_FAILED" if "FAILED" in status else "LOGGED_MODEL_READY"
             self.remote.send("PATCH", f"logged-models/{model}", model_id=model, status=code)
 
+    def tag_model(self, model: str, key: str, value: str) -> None:
+        """Set a tag of a logged model."""
+        self.remote.send("PATCH", f"logged-models/{model}/tags", model_id=model, tags=[{"key": key, "value": value}])
+
     def registered_model(self, model: RegisteredModel) -> list[Version]:
         """The registered model, made where it is not there; the versions that it has."""
         try:

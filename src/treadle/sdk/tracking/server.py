@@ -29,6 +29,10 @@ class AwayError(Exception):
     """The server cannot be reached, or cannot answer now."""
 
 
+class StrangerError(AwayError):
+    """Something answers that does not speak the protocol, or not this part of it."""
+
+
 class RefusedError(Exception):
     """The server does not take the request, now or later. ``code`` is the protocol's."""
 
@@ -54,13 +58,15 @@ class TrackingServer:
     def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """One call of the protocol; of a GET ``body`` are the parameters. Raises AwayError, RefusedError.
 
+        ``path`` is below ``/api/2.0/mlflow/``, unless it begins with a slash.
+
         A kept connection may turn out closed; then the call is sent again, as all of them may be.
         """
         if method == "GET":
-            target = f"{API}{path}?{urlencode(body or {}, doseq=True)}"
+            target = f"{_below(path)}?{urlencode(body or {}, doseq=True)}"
             return self._decoded(self._send(method, target, None, {}))
         data = json.dumps(body or {}, separators=(",", ":")).encode()
-        return self._decoded(self._send(method, API + path, data, {"Content-Type": "application/json"}))
+        return self._decoded(self._send(method, _below(path), data, {"Content-Type": "application/json"}))
 
     def call_once(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """A POST that is sent at most once."""
@@ -113,7 +119,8 @@ class TrackingServer:
             return data
         code, message = _told(data, status)
         if status >= 500 or status in BUSY or code is None:
-            raise AwayError(f"{self.url} answered {status}: {message}")
+            kind = StrangerError if code is None and status in {404, 405} else AwayError
+            raise kind(f"{self.url} answered {status}: {message}")
         raise RefusedError(code, message)
 
     def _once(self, method: str, target: str, body: Any, headers: Mapping[str, str]) -> tuple[int, bytes]:
@@ -155,6 +162,10 @@ class TrackingServer:
         if not isinstance(plain, dict):
             raise AwayError(f"{self.url} answered something else than an object: is a Treadle server there?")
         return plain
+
+
+def _below(path: str) -> str:
+    return path if path.startswith("/") else API + path
 
 
 def _told(data: bytes, status: int) -> tuple[str | None, str]:
