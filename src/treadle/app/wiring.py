@@ -6,6 +6,7 @@ import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import treadle
@@ -81,8 +82,24 @@ def open_ground(where: Settings, *, parallel: int = 2, use: bool = True) -> Grou
     blobs = ObstoreBlobs(where.home / "blobs")
     environments = UvEnvironments(where.home)
     code_trees = LocalCodeTrees(where.home, blobs)
-    engine = LocalEngine(where.home, environments, code_trees, blobs, store.steps, parallel=parallel)
+    engine = LocalEngine(
+        where.home,
+        environments,
+        code_trees,
+        blobs,
+        store.steps,
+        parallel=parallel,
+        tracking=lambda: announced_url(where.home),
+    )
     return Ground(where, store, blobs, environments, code_trees, engine, clock_of(where.home), held)
+
+
+def announced_url(home: Path) -> str | None:
+    """The control plane that serves a home now; None where there is none."""
+    try:
+        return str(json.loads((home / "server.json").read_bytes())["control"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def control_services(where: Settings, loop: SocketLoopClient) -> tuple[ControlServices, TrackingServices]:

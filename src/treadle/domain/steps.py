@@ -31,7 +31,8 @@ class StepRequest:
     ``code`` and ``environment`` are digests (the engine finds the tree and the interpreter by them), ``root`` is
     where the model's data files lie, ``entry`` the model file in the code tree. ``inputs`` maps a file name
     to the blob digest that is put there; ``arguments`` is plain JSON. ``cacheable`` steps with an equal ``key`` are
-    done once; those that read a changing world are not cacheable.
+    done once; those that read a changing world are not cacheable. ``run`` is the run that the step's own logging goes
+    to: it is no part of the key, since it changes no output.
     """
 
     kind: StepKind
@@ -46,6 +47,7 @@ class StepRequest:
     cacheable: bool = True
     timeout: timedelta = timedelta(hours=1)
     attempts: int = 1
+    run: str | None = None
 
     @property
     def key(self) -> str:

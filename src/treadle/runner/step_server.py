@@ -25,6 +25,7 @@ from treadle.runner.errors import describe_error
 from treadle.runner.loading import CodeLoader
 from treadle.runner.processes import die_with_parent, end_group, limit_memory
 from treadle.runner.protocol import Channel
+from treadle.runner.tracking import logging_to
 
 
 class StepServer:
@@ -66,7 +67,8 @@ class StepServer:
         steps.seed_everything(int(header["seed"]))
         loaded = self._loader.load(str(header["code"]), folder, entry)
         step = steps.Step(loaded, work, header["arguments"], int(header["seed"]), self._ask)
-        return steps.run(StepKind(header["kind"]), step)
+        with logging_to(header.get("variables") or {}):
+            return steps.run(StepKind(header["kind"]), step)
 
     def _ask(self, step: int, value: float) -> bool:
         _flush()

@@ -80,7 +80,8 @@ class Fitted:
 class Fitter:
     """Fits and measures on one set of parts; rows are written, and decisions on them valued, once.
 
-    Its steps follow one another: a second warm process would take longer to start than it saves. ``stop`` cancels them.
+    Its steps follow one another: a second warm process would take longer to start than it saves. ``stop`` cancels them;
+    what the fitting logs itself goes to ``run``.
     """
 
     def __init__(
@@ -94,6 +95,7 @@ class Fitter:
         seed: int,
         stop: Cancel,
         log: LogLine | None,
+        run: str | None = None,
     ) -> None:
         self._engine = engine
         self._spec = spec
@@ -102,6 +104,7 @@ class Fitter:
         self._seed = seed
         self._stop = stop
         self._log = log
+        self._run = run
         self.scorer = Scorer(engine, blobs, log=log, cancel=stop)
         self.validation, self.test = write(blobs, parts.validation), write(blobs, parts.test)
         self._train = write(blobs, parts.train)
@@ -109,7 +112,7 @@ class Fitter:
 
     def fit(self, params: Params) -> Fitted:
         """Fit on training rows and measure on validation rows. Raises StepFailed, StepCancelled."""
-        step = self._fit(params, None)
+        step = self._fit(params, None, self._run)
         if MODEL not in step.outputs or _pruned(step):
             raise StepFailed(
                 f"the train function of model {self._spec.name!r} ended early though nobody asked it to",
@@ -117,9 +120,9 @@ class Fitter:
             )
         return self._measured(params, step)
 
-    def _fit(self, params: Params, report: Report | None) -> StepResult:
+    def _fit(self, params: Params, report: Report | None, run: str | None) -> StepResult:
         inputs = {TRAIN: self._train, VALIDATION: self.validation}
-        request = self._code.request(StepKind.FIT, inputs, {"params": dict(params)}, seed=self._seed)
+        request = self._code.request(StepKind.FIT, inputs, {"params": dict(params)}, seed=self._seed, run=run)
         return self._engine.run(request, log=self._log, report=report, cancel=self._stop)
 
     def _measured(self, params: Params, step: StepResult) -> Fitted:
@@ -139,9 +142,9 @@ class Fitter:
         metrics = measures.measure(self._spec, scored, classes)
         return threshold, metrics, metrics.get(measures.objective(self._spec).name)
 
-    def trial(self, params: Params, report: Report) -> Measured:
+    def trial(self, params: Params, report: Report, run: str) -> Measured:
         """One trial of a search; see :data:`treadle.train.tuning.Measure`."""
-        step = self._fit(params, report)
+        step = self._fit(params, report, run)
         if MODEL not in step.outputs:
             return Measured(None, {}, step.seconds, pruned=True)
         fitted = self._measured(params, step)

@@ -156,7 +156,17 @@ class TrainService:
         told("preparing the environment", 0.0)
         self._environments.build(order.applied.environment, log=order.log)
         code = ModelCode.of(order.applied)
-        fitter = Fitter(self._engine, self._blobs, spec, code, order.parts, seed=order.seed, stop=stop, log=order.log)
+        fitter = Fitter(
+            self._engine,
+            self._blobs,
+            spec,
+            code,
+            order.parts,
+            seed=order.seed,
+            stop=stop,
+            log=order.log,
+            run=order.run.id,
+        )
         profiled = pool.submit(self._profile, spec, order.parts.train)
         told("fitting", 0.1)
         leaderboard = self._search(order, fitter)
@@ -274,7 +284,9 @@ class TrainService:
             key: {p.step for p in self._runs.points(run_id, key)} for key in {p.key for p in points}
         }
         fresh = [p for p in points if p.step not in logged[p.key]]
-        self._runs.log(run_id, metrics=fresh, params=dict(fitted.params))
+        logged_params = self._runs.get(run_id).params  # the step's own calls may have set some, as text
+        new_params = {name: given for name, given in fitted.params.items() if name not in logged_params}
+        self._runs.log(run_id, metrics=fresh, params=new_params)
         artifacts = trained.artifacts | {
             "validation.parquet": trained.validation_rows,
             "test.parquet": trained.test_rows,

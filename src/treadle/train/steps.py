@@ -50,8 +50,9 @@ class ModelCode:
         *,
         seed: int = 0,
         environment: str | None = None,
+        run: str | None = None,
     ) -> StepRequest:
-        """A cacheable step; ``environment`` takes the place of the model's own."""
+        """A cacheable step; ``environment`` takes the place of the model's own, ``run`` gets what the step logs."""
         return StepRequest(
             kind,
             model=self.model,
@@ -62,6 +63,7 @@ class ModelCode:
             inputs=inputs,
             arguments=arguments or {},
             seed=seed,
+            run=run,
         )
 
 

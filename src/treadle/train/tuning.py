@@ -43,8 +43,9 @@ class Measured:
     pruned: bool = False
 
 
-Measure = Callable[[Params, Report], Measured]
-"""Fits and measures one set of parameters; tells of intermediate values as it goes, and may be told to stop."""
+Measure = Callable[[Params, Report, str], Measured]
+"""Fits and measures one set of parameters, as the run with that id; tells of intermediate values as it goes, and may be
+told to stop."""
 
 
 @dataclass(frozen=True)
@@ -150,7 +151,7 @@ def _try(study: _Study, number: int, measure: Measure, runs: Runs, clock: Clock)
     trial = study.ask(number)
     params = study.params(trial)
     run = Run(
-        f"{study.wanted.run_id}.{number:03d}",
+        f"{study.wanted.run_id}-t{number:03d}",
         study.wanted.spec.name,
         RunStatus.RUNNING,
         clock.now(),
@@ -174,7 +175,7 @@ def _try(study: _Study, number: int, measure: Measure, runs: Runs, clock: Clock)
     failure: str | None = None
     measured = Measured(None, {}, 0.0)
     try:
-        measured = measure(params, report)
+        measured = measure(params, report, run.id)
     except StepCancelled:
         runs.finish(replace(run, status=RunStatus.CANCELLED, ended_at=clock.now()))
         raise

@@ -25,7 +25,7 @@ class Bowl:
         self.seen: list[Params] = []
         self.kill_at = kill_at
 
-    def __call__(self, params: Params, report: Report) -> Measured:
+    def __call__(self, params: Params, report: Report, _run: str) -> Measured:
         if len(self.seen) == self.kill_at:
             raise Killed
         self.seen.append(dict(params))
@@ -90,7 +90,7 @@ def test_a_longer_search_goes_on_from_a_shorter_one(works: Any, spec_of: SpecOf)
 
 
 def test_lower_is_better(works: Any, spec_of: SpecOf) -> None:
-    def loss(params: Params, _report: Report) -> Measured:
+    def loss(params: Params, _report: Report, _run: str) -> Measured:
         return Measured((float(params["strength"]) - 1.5) ** 2, {}, 0.0)
 
     best = next(c for c in run_search(works, spec_of(), loss, higher=False) if c.chosen)
@@ -98,7 +98,7 @@ def test_lower_is_better(works: Any, spec_of: SpecOf) -> None:
 
 
 def test_failed_trials_are_kept_and_told(works: Any, spec_of: SpecOf) -> None:
-    def fragile(params: Params, _report: Report) -> Measured:
+    def fragile(params: Params, _report: Report, _run: str) -> Measured:
         if float(params["strength"]) > 1:
             raise StepFailed("diverged")
         return Measured(None if float(params["strength"]) < 0.1 else 1.0, {}, 0.0)
@@ -109,7 +109,7 @@ def test_failed_trials_are_kept_and_told(works: Any, spec_of: SpecOf) -> None:
     assert failed
     assert all(r.error for r in failed)
 
-    def hopeless(_params: Params, _report: Report) -> Measured:
+    def hopeless(_params: Params, _report: Report, _run: str) -> Measured:
         raise StepFailed("no data")
 
     with pytest.raises(StepFailed, match="none of 3 trials"):
@@ -117,12 +117,12 @@ def test_failed_trials_are_kept_and_told(works: Any, spec_of: SpecOf) -> None:
 
 
 def test_cancelled_trials_are_recorded(works: Any, spec_of: SpecOf) -> None:
-    def cancelled(_params: Params, _report: Report) -> Measured:
+    def cancelled(_params: Params, _report: Report, _run: str) -> Measured:
         raise StepCancelled("stopped")
 
     with pytest.raises(StepCancelled):
         run_search(works, spec_of(), cancelled)
-    assert works.runs.get("r.000").status is RunStatus.CANCELLED
+    assert works.runs.get("r-t000").status is RunStatus.CANCELLED
 
 
 def test_choices_and_nothing_to_tune(works: Any, spec_of: SpecOf) -> None:
@@ -131,7 +131,7 @@ def test_choices_and_nothing_to_tune(works: Any, spec_of: SpecOf) -> None:
         ParamSpec("deep", "bool", False, choices=(True, False)),
     )
 
-    def measure(params: Params, _report: Report) -> Measured:
+    def measure(params: Params, _report: Report, _run: str) -> Measured:
         return Measured({"a": 0.0, "b": 1.0, "c": 2.0}[str(params["kind"])] + bool(params["deep"]), {}, 0.0)
 
     best = next(c for c in run_search(works, spec_of(params=params), measure) if c.chosen)

@@ -76,6 +76,7 @@ class LocalEngine:
 
     ``parallel`` steps run at a time, the others wait. ``step_memory`` bounds a step's address space in bytes,
     ``threads`` the threads that numeric libraries start in it. Environments must be built and code checked out before.
+    ``tracking`` tells where the server is that steps of a run log to.
     Equal cacheable steps run once, also when they are asked for at the same time; pruned trials are not kept.
     """
 
@@ -91,10 +92,12 @@ class LocalEngine:
         step_memory: int | None = None,
         threads: int | None = None,
         idle_seconds: float = IDLE_SECONDS,
+        tracking: Callable[[], str | None] | None = None,
     ) -> None:
         self._environments, self._code_trees = environments, code_trees
         self._blobs, self._cache = blobs, cache
         self._memory, self._threads = step_memory, threads
+        self._tracking = tracking or (lambda: None)
         self._work = home.absolute() / "run" / "steps"
         self._work.mkdir(parents=True, exist_ok=True)
         _sweep(self._work)
@@ -175,7 +178,7 @@ class LocalEngine:
                 self._place(digest, work / name)
             leased = self._pool.take(request.environment, request.code, lambda: self._form(request.environment))
             watch = Watch(job.log.line, job.report, job.is_cancelled, request.timeout.total_seconds())
-            header = leased.worker.run(_header(job, work), watch).header
+            header = leased.worker.run(_header(job, work, self._tracking()), watch).header
             self._pool.give_back(leased)
             leased = None
             if header["type"] == "failed":
@@ -267,7 +270,7 @@ class LocalEngine:
             mine.set()
 
 
-def _header(job: _Job, work: Path) -> dict[str, Any]:
+def _header(job: _Job, work: Path, tracking: str | None) -> dict[str, Any]:
     request = job.request
     return {
         "type": "step",
@@ -278,6 +281,17 @@ def _header(job: _Job, work: Path) -> dict[str, Any]:
         "work": str(work),
         "arguments": codec.to_plain(request.arguments),
         "seed": request.seed,
+        "variables": {} if request.run is None or tracking is None else _variables(request.run, tracking),
+    }
+
+
+def _variables(run: str, tracking: str) -> dict[str, str]:
+    """What leads MLflow's and Treadle's own calls in a step to its run."""
+    return {
+        "MLFLOW_TRACKING_URI": tracking,
+        "MLFLOW_RUN_ID": run,
+        "TREADLE_URL": tracking,
+        "TREADLE_RUN_ID": run,
     }
 
 

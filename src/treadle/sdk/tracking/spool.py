@@ -87,7 +87,7 @@ class Spool:
     def create(cls, root: Path, header: Header) -> Spool:
         """A new folder, which this process holds. Raises OSError where it cannot be written."""
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        folder = Path(tempfile.mkdtemp(dir=root, prefix=f".{header.run}-"))
+        folder = Path(tempfile.mkdtemp(dir=root, prefix=f".{header.run}."))
         (folder / "files").mkdir()
         write_whole(folder / "run.json", asdict(header))
         lock = _hold(folder)
@@ -224,7 +224,7 @@ def left_behind(root: Path) -> Iterator[Spool]:
 
 def has_writer(root: Path, run: str, beside: Path) -> bool:
     """Whether a process of this machine writes to a run, into another folder than ``beside``."""
-    for folder in root.glob(f"{run}-*"):
+    for folder in root.glob(f"{run}.*"):
         if folder == beside:
             continue
         try:

@@ -181,7 +181,7 @@ def test_going_on_with_a_run(server: Any) -> None:
     assert values(server.only_run(), "loss") == [1.0, 0.5]
     assert server.only_run()["info"]["status"] == "FINISHED"
     with pytest.raises(InvalidInput, match="no id of a run"):
-        treadle.run(id="abc")
+        treadle.run(id="a/b")
 
 
 def test_a_run_of_an_experiment_named_by_the_environment(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:

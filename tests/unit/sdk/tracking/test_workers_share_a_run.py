@@ -107,4 +107,4 @@ def test_launches_are_told_apart() -> None:
     with pytest.raises(InvalidInput, match="nothing names their run"):
         find_place({"RANK": "0", "WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "2"}).shared_run(0)
     with pytest.raises(InvalidInput, match="no id of a run"):
-        find_place({"TREADLE_RUN_ID": "x"})
+        find_place({"TREADLE_RUN_ID": "../x"})
