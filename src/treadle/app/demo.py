@@ -25,6 +25,7 @@ from treadle.app.wiring import open_ground
 from treadle.domain import codec
 from treadle.domain.errors import Conflict, InvalidInput, TreadleError
 from treadle.domain.steps import StepKind, StepRequest
+from treadle.loop.activity import in_words
 from treadle.loop.report import Report
 from treadle.sdk import Client
 from treadle.sdk.bundles import pack
@@ -173,7 +174,7 @@ class _Progress:
             self.now = codec.from_plain(datetime, line["now"])
         doing = line.get("doing")
         if isinstance(doing, dict):
-            what = " ".join(str(doing[key]) for key in ("what", "detail") if doing.get(key))
+            what = f"{in_words(str(doing['what']))} {doing.get('detail') or ''}".rstrip()
             share = doing.get("share")
             self.detail = f"{what} {share:.0%}" if isinstance(share, float) else what
 

@@ -7,23 +7,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from treadle.domain import events as ev
+from treadle.loop import activity
 
 if TYPE_CHECKING:
     from treadle.cli.progress import Teller
     from treadle.sdk.client import Client
 
 EVERY = 0.5
-DOING = {
-    "RequestTraining": "asking for a training",
-    "Train": "training",
-    "Judge": "holding against the gates",
-    "Promote": "promoting",
-    "Refuse": "refusing",
-    "Watch": "watching",
-    "RollBack": "rolling back",
-    "Drive": "rolling out",
-}
-"""What the loop does, in words, by the name of its command."""
 
 
 @dataclass(frozen=True)
@@ -60,11 +50,6 @@ class Watched:
             case ev.VersionPromoted() if payload.version in self.versions:
                 return Ended(True, f"version {payload.version} serves: {payload.reason}", payload.version)
         return None
-
-
-def doing_in_words(what: str) -> str:
-    """A command of the loop in words."""
-    return DOING.get(what, what.lower())
 
 
 def follow(client: Client, model: str, watched: Watched, after: int, timeout: float, told: Teller) -> Ended:
@@ -123,4 +108,4 @@ def _tell(client: Client, model: str, told: Teller) -> None:
     for doing in client.status().doing:
         if doing.model == model:
             share = None if doing.share is None else round(doing.share * 100)
-            told(doing_in_words(doing.what), share, None if share is None else 100, doing.detail)
+            told(activity.in_words(doing.what), share, None if share is None else 100, doing.detail)

@@ -45,9 +45,9 @@ def import_mlflow(
     json_: Json = False,
     url: Url = None,
 ) -> None:
-    """Import everything from MLflow: experiments, runs, metrics, data sets, models, artifacts.
+    """Import everything that an MLflow server holds.
 
-    Runs keep their ids. Each is compared after it has arrived; one that is there is not moved again, so that the
+    Experiments, runs, metrics, data sets, models, artifacts. Runs keep their ids. Each is compared after it has arrived; one that is there is not moved again, so that the
     command can be stopped, and called again. The exit code is 1 where something could not be moved.
 
     \b

@@ -203,12 +203,12 @@ def _parsed(text: str, where: str) -> Any:
 
 
 def _print_doing(found: Status) -> None:
-    from treadle.cli.following import doing_in_words
+    from treadle.loop.activity import in_words
 
     for doing in found.doing:
         share = "" if doing.share is None else f" {doing.share:.0%}"
         detail = f": {doing.detail}" if doing.detail else ""
-        typer.echo(f"{doing_in_words(doing.what)} {doing.model}{share}{detail} ({doing.seconds:.0f} s)")
+        typer.echo(f"{in_words(doing.what)} {doing.model}{share}{detail} ({doing.seconds:.0f} s)")
 
 
 def _model_row(model: ModelStatus) -> list[str]:

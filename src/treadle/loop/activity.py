@@ -7,6 +7,22 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+_IN_WORDS = {
+    "RequestTraining": "asking for a training",
+    "Train": "training",
+    "Judge": "holding against the gates",
+    "Promote": "promoting",
+    "Refuse": "refusing",
+    "Watch": "watching",
+    "RollBack": "rolling back",
+    "Drive": "rolling out",
+}
+
+
+def in_words(what: str) -> str:
+    """What a command of the loop, by its name, is for people."""
+    return _IN_WORDS.get(what, what.lower())
+
 
 @dataclass(frozen=True)
 class Doing:
