@@ -1,15 +1,17 @@
 """One thread commits what many hand in."""
 
+import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import select, text
 
-from treadle.domain.errors import InvalidInput, TreadleError
+from treadle.domain.errors import InvalidInput, NotFound, TreadleError
+from treadle.storage.sql.dialects import CHECKPOINT_AT
 from treadle.storage.sql.store import SqlStore
 from treadle.storage.sql.tables import register
-from treadle.storage.sql.writer import WriteConnection
+from treadle.storage.sql.writer import THREAD_EVERY, WriteConnection
 
 
 @pytest.fixture
@@ -109,3 +111,51 @@ def test_a_cancelled_change_is_not_made(store):
     held.set()
     store.writer.submit(put("after")).result(10)
     assert "never" not in names(store)
+
+
+def test_a_small_change_is_made_at_once_on_the_callers_thread(store):
+    where = []
+
+    def work(connection: WriteConnection) -> int:
+        where.append(threading.current_thread())
+        connection.cursor.command("INSERT INTO register (name, value) VALUES ('a', '1')")
+        return 7
+
+    future = store.writer.submit(work, small=True)
+    assert future.done()
+    assert future.result() == 7
+    assert where == [threading.current_thread()]
+    assert store.register.get("a") == "1"
+
+
+def test_a_small_change_that_raises_leaves_nothing_and_the_next_one_works(store):
+    def broken(connection: WriteConnection) -> None:
+        connection.cursor.command("INSERT INTO register (name, value) VALUES ('a', '1')")
+        raise NotFound("no")
+
+    with pytest.raises(NotFound):
+        store.writer.submit(broken, small=True).result()
+    assert store.register.get("a") is None
+    assert store.writer.submit(lambda _: 1, small=True).result() == 1
+
+
+def test_a_small_change_waits_on_the_writers_thread_while_another_process_writes(store, tmp_path):
+    other = sqlite3.connect(tmp_path / "treadle.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    where = []
+    future = store.writer.submit(lambda _: where.append(threading.current_thread()), small=True)
+    assert not future.done()
+    other.execute("ROLLBACK")
+    other.close()
+    future.result(timeout=30)
+    assert where != [threading.current_thread()]
+
+
+def test_the_log_of_many_small_changes_goes_to_the_database(store, tmp_path):
+    def work(connection: WriteConnection) -> None:
+        connection.cursor.command("INSERT OR REPLACE INTO register (name, value) VALUES ('a', hex(zeroblob(3000)))")
+
+    for _ in range(40 * THREAD_EVERY):
+        store.writer.submit(work, small=True).result()
+    pages = (tmp_path / "treadle.db-wal").stat().st_size / 4096
+    assert pages < CHECKPOINT_AT + 20 * THREAD_EVERY

@@ -39,7 +39,9 @@ class Database:
     def writing_connection(self) -> Connection:
         """A connection to keep, whose transactions write. Whoever asks for it closes it."""
         with self.explained():
-            return self._writers.connect()
+            connection = self._writers.connect()
+            dialects.keep_pages(connection)
+            return connection
 
     def insert_new(self, table: Table, *columns: str) -> dialects.Insert:
         """An INSERT that leaves the row alone which already has the same values in ``columns``."""

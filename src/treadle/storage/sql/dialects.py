@@ -28,6 +28,12 @@ MAPPED_BYTES = 1 << 30
 WRITING = 0x74726561
 """The key of the lock that the transaction which writes to a Postgres database holds."""
 
+CHECKPOINT_AT = 8192
+"""Pages of SQLite's log before they go to the database itself: pages that change often then go there once."""
+
+WRITER_CACHE = 32 * 1024
+"""KiB of pages that the one connection which writes all the time keeps."""
+
 Insert = sqlite.Insert | postgresql.Insert
 
 
@@ -97,6 +103,33 @@ def make_durable(connection: Connection) -> None:
         connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)").all()
 
 
+def keep_pages(connection: Connection) -> None:
+    """Let a connection that is kept for writing keep the pages that it changes again and again."""
+    if connection.dialect.name == "sqlite":
+        raw: Any = connection.connection.dbapi_connection
+        raw.execute(f"PRAGMA cache_size=-{WRITER_CACHE}")
+
+
+def writes_at_once(connection: Connection) -> bool:
+    """Make a connection one that never waits: where another writes, its transactions fail to begin (:func:`is_busy`).
+
+    Nor does it bring the log to the database itself: whoever keeps it sees to :func:`make_durable`. False where a
+    transaction costs more than a few microseconds of waiting anyhow.
+    """
+    if connection.dialect.name != "sqlite":
+        return False
+    raw: Any = connection.connection.dbapi_connection
+    raw.execute("PRAGMA busy_timeout=0")
+    raw.execute("PRAGMA wal_autocheckpoint=0")
+    return True
+
+
+def is_busy(error: BaseException) -> bool:
+    """Whether a SQLite database could not be written to because another transaction writes."""
+    origin = error.orig if isinstance(error, DBAPIError) else error
+    return isinstance(origin, sqlite3.OperationalError) and origin.sqlite_errorname.startswith("SQLITE_BUSY")
+
+
 def positional(engine: Engine) -> Dialect:
     """The engine's dialect, compiling statements whose values are given by position."""
     if engine.dialect.name == "postgresql":
@@ -117,7 +150,12 @@ def is_deadlock(error: BaseException) -> bool:
 def _prepare_sqlite(connection: sqlite3.Connection, _: object) -> None:
     connection.isolation_level = None
     connection.create_function("treadle_like", 3, _like, deterministic=True)
-    for pragma in ("foreign_keys=ON", "synchronous=NORMAL", f"mmap_size={MAPPED_BYTES}"):
+    for pragma in (
+        "foreign_keys=ON",
+        "synchronous=NORMAL",
+        f"mmap_size={MAPPED_BYTES}",
+        f"wal_autocheckpoint={CHECKPOINT_AT}",
+    ):
         connection.execute(f"PRAGMA {pragma}")
     deadline = time.monotonic() + BUSY_SECONDS
     while True:

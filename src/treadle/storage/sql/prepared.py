@@ -48,9 +48,10 @@ class Cursor:
         """Execute once for each row."""
         self._cursor.executemany(statement.sql, [statement.row(row) for row in rows])
 
-    def run_rows(self, statement: Prepared, rows: list[tuple[Any, ...]]) -> None:
-        """Execute once for each row, whose values are in the statement's order already."""
+    def run_rows(self, statement: Prepared, rows: list[tuple[Any, ...]]) -> int:
+        """Execute once for each row, whose values are in the statement's order already; how many rows were changed."""
         self._cursor.executemany(statement.sql, rows)
+        return int(self._cursor.rowcount)
 
     def command(self, sql: str) -> None:
         """Execute a statement without values."""

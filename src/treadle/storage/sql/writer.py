@@ -23,6 +23,9 @@ logger = logging.getLogger("treadle.storage.writer")
 TOGETHER = 256
 """The most changes in one transaction."""
 
+THREAD_EVERY = 128
+"""Of so many small changes one is the thread's: its commit brings the database's log to the disk when that is due."""
+
 
 @dataclass(frozen=True)
 class WriteConnection:
@@ -42,23 +45,31 @@ class Writer:
     """Runs changes one after the other on its own thread and connection.
 
     Each change is in a savepoint: one that raises leaves nothing behind and does not touch the others. Futures are
-    done once the transaction is committed. A change must have no effect but on the database: where the database ends
-    a transaction to break a deadlock, its changes are run again.
+    done once the transaction is committed. Where nothing waits and a commit is cheap (SQLite commits without waiting
+    for the disk), a ``small`` change is made on the caller's thread: going to another and back costs more than it. A
+    change must have no effect but on the database: where the database ends a transaction to break a deadlock, its
+    changes are run again.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
+        self._turn = threading.Lock()
+        self._here: WriteConnection | None = None
+        self._here_count = 0
+        self._may_write_here = True
         self._thread: threading.Thread | None = None
         self._closed = False
         self._connection: WriteConnection | None = None
         self.undone: list[Callable[[], None]] = []
-        """Called on the writer's thread after a rollback: what was cached may be gone."""
+        """Called after a rollback, by whoever writes: what was cached may be gone."""
 
-    def submit(self, work: Callable[[WriteConnection], T]) -> Future[T]:
-        """Queue a change. Raises TreadleError after the writer was closed."""
+    def submit(self, work: Callable[[WriteConnection], T], *, small: bool = False) -> Future[T]:
+        """Queue a change, or make a small one now. Raises TreadleError after the writer was closed."""
         future: Future[T] = Future()
+        if small and self._made_here(_Job(work, future)):
+            return future
         with self._lock:
             if self._closed:
                 raise TreadleError("the store is closed", hint="open it again")
@@ -78,6 +89,48 @@ class Writer:
             self._jobs.put(None)
         if thread is not None and thread is not threading.current_thread():
             thread.join()
+        with self._turn:
+            _disconnect(self._here)
+            self._here = None
+
+    def _made_here(self, job: _Job) -> bool:
+        """Make a change on this thread; False where it is the writer's."""
+        if not self._turn.acquire(blocking=False):
+            return False
+        try:
+            connection = None if self._closed or not self._jobs.empty() else self._connected_here()
+            if connection is None:
+                return False
+            try:
+                with self._database.explained():
+                    result, refusal = self._alone(job, connection)
+            except Exception as error:  # noqa: BLE001  whoever waits is told
+                self._forget()
+                _disconnect(connection)
+                self._here = None
+                if dialects.is_busy(error.__cause__ or error):
+                    return False
+                refusal = error
+            if refusal is None:
+                job.future.set_result(result)
+            else:
+                job.future.set_exception(refusal)
+            return True
+        finally:
+            self._turn.release()
+
+    def _connected_here(self) -> WriteConnection | None:
+        if self._here is None and self._may_write_here:
+            core = self._database.writing_connection()
+            self._may_write_here = dialects.writes_at_once(core)
+            if not self._may_write_here:
+                core.close()
+                return None
+            self._here = WriteConnection(core, Cursor(core))
+        self._here_count += 1
+        if self._here_count % THREAD_EVERY == 0:
+            return None
+        return self._here
 
     def _run(self) -> None:
         going = True
@@ -95,7 +148,8 @@ class Writer:
                     break
             going = job is not None
             if jobs:
-                self._commit(jobs)
+                with self._turn:
+                    self._commit(jobs)
         self._disconnect()
 
     def _commit(self, jobs: list[_Job]) -> None:
@@ -115,6 +169,8 @@ class Writer:
             try:
                 with self._database.explained():
                     connection = self._connected()
+                    if len(jobs) == 1:
+                        return [self._alone(jobs[0], connection)]
                     with connection.core.begin():
                         return [self._one(job, connection) for job in jobs]
             except Exception as error:
@@ -132,13 +188,26 @@ class Writer:
 
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.cursor.close()
-            connection.core.close()
+        _disconnect(connection)
 
     def _forget(self) -> None:
         for call in self.undone:
             call()
+
+    def _alone(self, job: _Job, connection: WriteConnection) -> tuple[Any, BaseException | None]:
+        """A transaction of one change needs no savepoint."""
+        transaction = connection.core.begin()
+        try:
+            with self._database.explained():
+                result = job.work(connection)
+        except Exception as error:
+            transaction.rollback()
+            if dialects.is_deadlock(error):
+                raise
+            self._forget()
+            return None, error
+        transaction.commit()
+        return result, None
 
     def _one(self, job: _Job, connection: WriteConnection) -> tuple[Any, BaseException | None]:
         connection.cursor.command("SAVEPOINT change")
@@ -154,6 +223,12 @@ class Writer:
             return None, error
         connection.cursor.command("RELEASE SAVEPOINT change")
         return result, None
+
+
+def _disconnect(connection: WriteConnection | None) -> None:
+    if connection is not None:
+        connection.cursor.close()
+        connection.core.close()
 
 
 def _fail(jobs: list[_Job], error: BaseException) -> None:

@@ -23,7 +23,7 @@ from sqlalchemy import (
     tuple_,
     update,
 )
-from sqlalchemy.sql.expression import ClauseElement, ColumnElement, false
+from sqlalchemy.sql.expression import ColumnElement, false
 
 from treadle.ports.tracking import MetricRow
 from treadle.storage.sql import dialects
@@ -44,6 +44,9 @@ FULL = 512
 LARGEST = 2048
 """The most points in a chunk."""
 
+MANY = 4
+"""So many curves that get one point each are written together."""
+
 FOLD_AT = 1024
 """So many loose points of a curve are folded."""
 
@@ -54,7 +57,8 @@ class PointWriter:
     def __init__(self, engine: Engine, keys: WrittenKeys) -> None:
         self._keys = keys
         dialect = engine.dialect.name
-        self._summarise = Prepared(engine, _summary(dialect))
+        self._summarise = Prepared(engine, _summary(dialect).returning(run_metrics.c.loose))
+        self._summarise_many = Prepared(engine, _summary(dialect))
         tail = metric_tail.c
         primary = ("run", "key", "step", "at", "bits")
         self._append = Prepared(
@@ -73,6 +77,10 @@ class PointWriter:
         self._small = Prepared(engine, select(metric_chunks.c.data).where(*small))
         self._drop_small = Prepared(engine, delete(metric_chunks).where(*small))
         metrics = run_metrics.c
+        self._to_fold = Prepared(
+            engine,
+            select(metrics.key).where(metrics.run == bindparam("run"), metrics.loose >= bindparam("enough")),
+        )
         self._set_loose = Prepared(
             engine,
             update(run_metrics)
@@ -93,8 +101,25 @@ class PointWriter:
                 curve = by_key[row.key] = []
             curve.append((row.step, row.timestamp, float(row.value)))
         # In one order for all, so that two writers of a run lock its curves alike.
-        for key in sorted(by_key):
-            self._add(cursor, run, key, chunks.in_order(by_key[key]))
+        names = sorted(by_key)
+        if len(names) < len(rows) or len(names) < MANY:
+            for key in names:
+                self._add(cursor, run, key, chunks.in_order(by_key[key]))
+        else:
+            self._add_one_each(cursor, run, [(self._keys.number(cursor, name), by_key[name][0]) for name in names])
+
+    def _add_one_each(self, cursor: Cursor, run: int, points: list[tuple[int, Raw]]) -> None:
+        """A point of each of many curves: two statements for all of them."""
+        summaries, tail = [], []
+        for key, (step, at, value) in points:
+            nan = math.isnan(value)
+            number = None if nan else value
+            summaries.append((run, key, step, at, 0.0 if nan else value, nan, number, number, 1))
+            tail.append((run, key, step, at, chunks.bits(value)))
+        cursor.run_rows(self._summarise_many, summaries)
+        cursor.run_rows(self._append, tail)
+        for (key,) in cursor.run(self._to_fold, run=run, enough=FOLD_AT).fetchall():
+            self._fold(cursor, run, key)
 
     def _add(self, cursor: Cursor, run: int, name: str, points: list[Raw]) -> None:
         key = self._keys.number(cursor, name)
@@ -174,7 +199,7 @@ def _insert(table: Table, *without: str) -> Insert:
     return insert(table).values({name: bindparam(name) for name in names})
 
 
-def _summary(dialect: str) -> ClauseElement:
+def _summary(dialect: str) -> Insert:
     names = [column.name for column in run_metrics.c]
     statement = dialects.insert(dialect, run_metrics).values({name: bindparam(name) for name in names})
     old, new = run_metrics.c, statement.excluded
@@ -186,4 +211,4 @@ def _summary(dialect: str) -> ClauseElement:
         (or_(old.greatest.is_(None), new.greatest > old.greatest), new.greatest), else_=old.greatest
     )
     changes["loose"] = old.loose + new.loose
-    return statement.on_conflict_do_update(index_elements=["run", "key"], set_=changes).returning(old.loose)
+    return statement.on_conflict_do_update(index_elements=["run", "key"], set_=changes)

@@ -28,6 +28,9 @@ from treadle.storage.sql.tracking.run_writing import NewRun, RunWriter, log_data
 from treadle.storage.sql.tracking.tables import runs
 from treadle.storage.sql.writer import WriteConnection, Writer
 
+SMALL = 1000
+"""A batch of up to so many points may be written on the caller's thread."""
+
 Measured = Callable[[Connection, str, Sequence[MetricRow]], None]
 """Keeps the points of a run that were measured of logged models."""
 
@@ -68,7 +71,7 @@ class SqlRunStore:
             made = RunInfo(new.id, number, str(new.experiment), name, user, Status.RUNNING, started, None, uri)
             return TrackedRun(made, tags=dict(sorted({**(tags or {}), RUN_NAME_TAG: name}.items())))
 
-        return self._writer.submit(work)
+        return self._writer.submit(work, small=True)
 
     def get_run(self, run: str) -> TrackedRun:
         """By id, deleted or not. Raises NotFound."""
@@ -101,7 +104,7 @@ class SqlRunStore:
                 self._runs.set_tags(connection.cursor, number, [(RUN_NAME_TAG, name)])
             return read_info(connection.core, run)
 
-        return self._writer.submit(work)
+        return self._writer.submit(work, small=True)
 
     def delete_run(self, run: str, *, at: int) -> Future[None]:
         """Mark as deleted; deleting again is no change. Raises NotFound."""
@@ -149,7 +152,7 @@ class SqlRunStore:
             if of_models:
                 self._measured(connection.core, run, of_models)
 
-        return self._writer.submit(work)
+        return self._writer.submit(work, small=len(metrics) <= SMALL)
 
     def delete_tag(self, run: str, key: str) -> Future[None]:
         """Raises NotFound for the run or the tag, NotActive."""

@@ -144,25 +144,23 @@ class RunWriter:
         for key, value in params:
             if given.setdefault(key, value) != value:
                 changes.append((key, given[key], value))
-        new = {key: (self.keys.number(cursor, key), *halves(value)) for key, value in given.items()}
-        for key, (name, head, rest) in new.items():
-            cursor_row = cursor.run(self._params, run=number, key=name, head=head, rest=rest)
-            if cursor_row.rowcount:
-                continue
-            old = cursor.run(self._param, run=number, key=name).fetchone()
-            stored = old[0] + (old[1] or "")
-            if stored != given[key]:
-                changes.append((key, stored, given[key]))
+        rows = [(number, self.keys.number(cursor, key), *halves(value)) for key, value in given.items()]
+        if cursor.run_rows(self._params, rows) != len(rows):
+            for key, row in zip(given, rows, strict=True):
+                old = cursor.run(self._param, run=number, key=row[1]).fetchone()
+                stored = old[0] + (old[1] or "")
+                if stored != given[key]:
+                    changes.append((key, stored, given[key]))
         if changes:
             raise ParamChanged(run, tuple(changes))
 
     def set_tags(self, cursor: Cursor, number: int, tags: Iterable[tuple[str, str]], *, renames: bool = True) -> None:
         """Set tags; the one that holds the name renames the run."""
-        for key, value in dict(tags).items():
-            head, rest = halves(value)
-            cursor.run(self._tags, run=number, key=self.keys.number(cursor, key), head=head, rest=rest)
-            if renames and key == RUN_NAME_TAG:
-                cursor.run(self._rename, of=number, name=value)
+        given = dict(tags)
+        rows = [(number, self.keys.number(cursor, key), *halves(value)) for key, value in given.items()]
+        cursor.run_rows(self._tags, rows)
+        if renames and RUN_NAME_TAG in given:
+            cursor.run(self._rename, of=number, name=given[RUN_NAME_TAG])
 
     def drop_tag(self, cursor: Cursor, run: str, key: str) -> None:
         """Remove a tag. Raises NotFound, NotActive."""
