@@ -47,8 +47,9 @@ def import_mlflow(
 ) -> None:
     """Import everything that an MLflow server holds.
 
-    Experiments, runs, metrics, data sets, models, artifacts. Runs keep their ids. Each is compared after it has arrived; one that is there is not moved again, so that the
-    command can be stopped, and called again. The exit code is 1 where something could not be moved.
+    Experiments, runs, metrics, data sets, models, artifacts. Runs keep their ids. Each is compared after it has
+    arrived; one that is there is not moved again, so that the command can be stopped, and called again. The exit code
+    is 1 where something could not be moved.
 
     \b
     Examples:
@@ -98,9 +99,9 @@ def sync(
         typer.Option("--url", metavar="URL", help="The server. Default: the one that each run was meant for."),
     ] = None,
 ) -> None:
-    """Send what runs could not deliver: their server was away, or the program was killed.
+    """Send what runs could not deliver.
 
-    To the server that each run was meant for, or to --url. The exit code is 1 where something stays here.
+    Their server was away, or the program was killed. To the server that each run was meant for, or to --url. The exit code is 1 where something stays here.
 
     \b
     Examples:
