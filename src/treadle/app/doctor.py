@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from treadle.app.settings import HOME_VARIABLE, Settings, settings
+from treadle.app.settings import DATABASE_VARIABLE, HOME_VARIABLE, Settings, settings
 from treadle.domain.errors import TreadleError
 
 OLDEST_PYTHON = (3, 11)
@@ -59,7 +59,7 @@ def examine(home: str | Path | None = None, *, port: int = 8700) -> list[Finding
         ("uv", _uv),
         ("home", lambda: _home(where.home)),
         ("disk", lambda: _disk(where.home)),
-        ("schema", lambda: _schema(where.home / "treadle.db")),
+        ("schema", lambda: _schema(where)),
         ("control port", lambda: _port(where, where.port, server)),
         ("gateway port", lambda: _port(where, where.gateway_port, server)),
     )
@@ -117,9 +117,15 @@ def _disk(home: Path) -> Finding:
     return Finding("disk", State.OK, found)
 
 
-def _schema(database: Path) -> Finding:
+def _schema(where: Settings) -> Finding:
     from treadle.storage.sql.migrating import HEAD
 
+    if where.database is not None:
+        from treadle.storage.sql.store import SqlStore
+
+        SqlStore(where.database).close()
+        return Finding("schema", State.OK, f"{HEAD}, in the database of ${DATABASE_VARIABLE}")
+    database = where.home / "treadle.db"
     if not database.exists():
         return Finding("schema", State.OK, "no database yet; the first start makes it")
     with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=PATIENCE)) as connection:

@@ -1,8 +1,9 @@
 """Where Treadle keeps its state and listens: the few settings there are.
 
 Environment variables: ``TREADLE_HOME`` (the home directory, default ``.treadle`` in the working directory),
-``TREADLE_URL`` (the server that the command line and the SDK talk to) and ``TREADLE_WEBHOOK_PRIVATE`` (1 lets webhooks
-call private addresses, and by http).
+``TREADLE_URL`` (the server that the command line and the SDK talk to), ``TREADLE_DATABASE`` (the metadata's database,
+where it is not the home's SQLite file) and ``TREADLE_WEBHOOK_PRIVATE`` (1 lets webhooks call private addresses, and by
+http).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from treadle.domain.errors import InvalidInput
 
 HOME_VARIABLE = "TREADLE_HOME"
 URL_VARIABLE = "TREADLE_URL"
+DATABASE_VARIABLE = "TREADLE_DATABASE"
 WEBHOOK_VARIABLE = "TREADLE_WEBHOOK_PRIVATE"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -29,6 +31,7 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8700
     webhook_private: bool = False
+    database: str | None = None
 
     @property
     def gateway_port(self) -> int:
@@ -47,8 +50,8 @@ class Settings:
 
     @property
     def database_url(self) -> str:
-        """The metadata database."""
-        return f"sqlite:///{self.home / 'treadle.db'}"
+        """The metadata database: the one that was given, else a file in the home."""
+        return self.database or f"sqlite:///{self.home / 'treadle.db'}"
 
     @property
     def run_folder(self) -> Path:
@@ -76,7 +79,8 @@ def settings(home: str | Path | None = None, *, host: str = "127.0.0.1", port: i
             f"host {host} is not this machine alone, and this release has no authentication",
             hint="bind to 127.0.0.1 and put a proxy that authenticates in front",
         )
-    return Settings(resolve_home(home), host, port, webhook_private=_switch(WEBHOOK_VARIABLE))
+    database = os.environ.get(DATABASE_VARIABLE) or None
+    return Settings(resolve_home(home), host, port, webhook_private=_switch(WEBHOOK_VARIABLE), database=database)
 
 
 def _switch(variable: str) -> bool:
