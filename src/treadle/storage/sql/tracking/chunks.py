@@ -22,7 +22,9 @@ from treadle.domain.errors import CorruptData
 
 FORMAT = 1
 LEVEL = 1
-_HEADER = struct.Struct("<BI")
+_HEADER = struct.Struct("<BII")
+"""Format, points, and the checksum of what follows."""
+
 _COLUMN = struct.Struct("<BqqI")
 _CONSTANT, _NARROW, _PLAIN = range(3)
 _SMALL = 1 << 31
@@ -91,15 +93,18 @@ def in_order(points: Iterable[tuple[int, int, float]]) -> list[tuple[int, int, f
 
 def encode(columns: Columns) -> bytes:
     """Points as bytes."""
-    return _HEADER.pack(FORMAT, len(columns)) + _whole(columns.steps) + _whole(columns.ats) + _floats(columns.values)
+    payload = _whole(columns.steps) + _whole(columns.ats) + _floats(columns.values)
+    return _HEADER.pack(FORMAT, len(columns), zlib.crc32(payload)) + payload
 
 
 def decode(data: bytes) -> Columns:
     """The inverse of :func:`encode`. Raises CorruptData for bytes that are no points."""
     try:
-        form, count = _HEADER.unpack_from(data)
+        form, count, checksum = _HEADER.unpack_from(data)
         if form != FORMAT:
             raise ValueError(f"format {form} is not known")
+        if zlib.crc32(memoryview(data)[_HEADER.size :]) != checksum:
+            raise ValueError("the checksum differs")
         steps, offset = _read_whole(data, _HEADER.size, count)
         ats, offset = _read_whole(data, offset, count)
         return Columns(steps, ats, _read_floats(data[offset:], count))
