@@ -73,7 +73,7 @@ def collect(home: str | Path | None, *, older_than: timedelta, dry_run: bool) ->
         alone_here = _held(held, where.home)
         ground = open_ground(where, use=False)
         held.callback(ground.close)
-        service = GarbageService(ground.store.tracking, artifacts)
+        service = GarbageService(ground.store.tracking, artifacts, ground.store.logged_models, ground.store.registered)
         before = ground.clock.now() - older_than
         garbage = service.find(before) if dry_run else service.free(before)
         uploads = 0 if dry_run else artifacts.sweep(max(UPLOAD_AGE, older_than.total_seconds()))
@@ -83,6 +83,7 @@ def collect(home: str | Path | None, *, older_than: timedelta, dry_run: bool) ->
             leftovers = _leftovers(where.home, ground.store, ground.blobs, older_than.total_seconds(), dry_run)
             kept = []
     kept += [f"artifacts at {uri}: this server does not serve them" for uri in garbage.elsewhere]
+    kept += [f"artifacts in {place}: a version of a registered model lies there" for place in garbage.needed]
     return Collected(dry_run, garbage, uploads, leftovers, tuple(kept))
 
 
@@ -154,6 +155,7 @@ def lines(collected: Collected) -> Iterator[str]:
     counts: Mapping[str, int] = {
         "experiments": len(garbage.experiments),
         "runs": len(garbage.runs),
+        "logged models": len(garbage.models),
         "folders of runs that are no more": len(garbage.orphans),
         "files of artifacts": garbage.files,
         "uploads that were cut": collected.uploads,

@@ -39,6 +39,14 @@ class LoggedModels(Protocol):
         """Mark as deleted; it can still be asked for. Raises NotFound."""
         ...
 
+    def deleted_logged_models(self, before: int) -> Sequence[LoggedModel]:
+        """Those that were marked as deleted before a time."""
+        ...
+
+    def free_logged_models(self, model_ids: Sequence[str]) -> Future[None]:
+        """Remove deleted ones for good; the others stay."""
+        ...
+
     def set_logged_model_tags(self, model_id: str, tags: Mapping[str, str]) -> Future[None]:
         """Raises NotFound."""
         ...

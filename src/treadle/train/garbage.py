@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from treadle.domain.artifacts import served_path
 from treadle.domain.errors import InvalidInput, NotFound
+from treadle.domain.logged_models import LoggedModel
 from treadle.domain.search import View
 from treadle.domain.tracking import Experiment, RunInfo
 from treadle.ports.artifacts import Artifacts
+from treadle.ports.logged_models import LoggedModels
+from treadle.ports.registered import RegisteredVersions
 from treadle.ports.tracking import Tracking
 
 PAGE = 1000
@@ -22,7 +25,8 @@ _RUN = re.compile(r"[0-9a-f]{32}")
 class Garbage:
     """What is to be freed, or was. ``orphans`` are folders of runs that are no more; ``bytes`` are all artifacts'.
 
-    ``elsewhere`` are locations that this server does not serve: nothing is removed there.
+    ``models`` are logged ones. ``elsewhere`` are locations that this server does not serve: nothing is removed there.
+    ``needed`` are places that stay, since versions of registered models lie in them.
     """
 
     experiments: tuple[str, ...] = ()
@@ -31,6 +35,8 @@ class Garbage:
     files: int = 0
     bytes: int = 0
     elsewhere: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    needed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -39,38 +45,64 @@ class GarbageService:
 
     tracking: Tracking
     artifacts: Artifacts
+    logged_models: LoggedModels
+    registered: RegisteredVersions
 
     def find(self, before: datetime) -> Garbage:
         """What was deleted before a time, and is still there."""
         limit = _milliseconds(before)
         experiments = [found for found in self._experiments(View.DELETED) if found.updated < limit]
-        runs = self._deleted_runs(experiments, limit)
-        uris = [run.artifact_uri for run in runs]
-        return self._measured([found.id for found in experiments], [run.id for run in runs], uris, before)
+        runs, models = self._deleted_runs(experiments, limit), self._deleted_models(limit)
+        uris = [*(run.artifact_uri for run in runs), *(model.artifact_location for model in models)]
+        found = Garbage(
+            experiments=tuple(experiment.id for experiment in experiments),
+            runs=tuple(run.id for run in runs),
+            models=tuple(model.id for model in models),
+        )
+        return self._measured(found, uris, before)[0]
 
     def free(self, before: datetime) -> Garbage:
-        """Free it. Rows go first: what is left of a crash after that is found as orphans the next time."""
+        """Free it. Rows of runs go first: what is left of a crash after that is found as orphans the next time."""
         limit = _milliseconds(before)
-        freed = self.tracking.collect(deleted_before=limit).result()
-        garbage = self._measured(freed.experiments, freed.runs, freed.artifacts, before)
-        for place in (*_places(freed.artifacts)[0], *garbage.orphans):
+        freed, models = self.tracking.collect(deleted_before=limit).result(), self._deleted_models(limit)
+        found = Garbage(tuple(freed.experiments), tuple(freed.runs), models=tuple(model.id for model in models))
+        uris = [*freed.artifacts, *(model.artifact_location for model in models)]
+        garbage, places = self._measured(found, uris, before)
+        for place in places:
             self.artifacts.delete(place)
+        self.logged_models.free_logged_models(garbage.models).result()
         return garbage
 
-    def _measured(
-        self, experiments: Sequence[str], runs: Sequence[str], uris: Sequence[str], before: datetime
-    ) -> Garbage:
+    def _measured(self, found: Garbage, uris: Sequence[str], before: datetime) -> tuple[Garbage, Sequence[str]]:
+        """With its artifacts, and the places that are to be removed."""
         places, elsewhere = _places(uris)
-        orphans = [found for found in self._orphans(before) if not _covered(found, places)]
-        used = [self.artifacts.usage(place) for place in (*places, *orphans)]
-        return Garbage(
-            tuple(experiments),
-            tuple(runs),
-            tuple(orphans),
-            sum(files for files, _ in used),
-            sum(size for _, size in used),
-            elsewhere,
+        orphans = [folder for folder in self._orphans(before) if not any(_within(place, folder) for place in places)]
+        versions = self._places_of_versions()
+        needed = {place for place in (*places, *orphans) if any(_within(version, place) for version in versions)}
+        spare = [place for place in (*places, *orphans) if place not in needed]
+        used = [self.artifacts.usage(place) for place in spare]
+        garbage = replace(
+            found,
+            orphans=tuple(folder for folder in orphans if folder not in needed),
+            files=sum(files for files, _ in used),
+            bytes=sum(size for _, size in used),
+            elsewhere=elsewhere,
+            needed=tuple(sorted(needed)),
         )
+        return garbage, spare
+
+    def _places_of_versions(self) -> Sequence[str]:
+        """Where the files of versions lie: those outlive the runs and the models that they came from."""
+        found, cursor = [], None
+        while True:
+            page = self.registered.search_versions(limit=PAGE, cursor=cursor)
+            found += [uri for version in page.items for uri in (version.location, version.source)]
+            cursor = page.cursor
+            if cursor is None:
+                return _places(found)[0]
+
+    def _deleted_models(self, limit: int) -> Sequence[LoggedModel]:
+        return [model for model in self.logged_models.deleted_logged_models(limit) if not model.registrations]
 
     def _experiments(self, view: View) -> Iterator[Experiment]:
         cursor = None
@@ -131,8 +163,8 @@ def _places(uris: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return tuple(places), tuple(elsewhere)
 
 
-def _covered(folder: str, places: Sequence[str]) -> bool:
-    return any(place == folder or place.startswith(folder + "/") for place in places)
+def _within(place: str, folder: str) -> bool:
+    return place == folder or place.startswith(folder + "/")
 
 
 def _milliseconds(at: datetime) -> int:

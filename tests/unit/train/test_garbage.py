@@ -2,9 +2,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from treadle.domain.registered import NewVersion
 from treadle.testing import memory
 from treadle.testing.contracts.artifacts import put
-from treadle.testing.memory.tracking import MemoryTracking
+from treadle.testing.contracts.logged_models import a_model
+from treadle.testing.contracts.registered import change
 from treadle.train.garbage import Garbage, GarbageService
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -14,8 +16,13 @@ BEFORE = NOW - timedelta(days=30)
 
 
 @pytest.fixture
-def tracking():
-    return MemoryTracking()
+def store():
+    return memory.MemoryStore()
+
+
+@pytest.fixture
+def tracking(store):
+    return store.tracking
 
 
 @pytest.fixture
@@ -24,8 +31,8 @@ def artifacts():
 
 
 @pytest.fixture
-def service(tracking, artifacts):
-    return GarbageService(tracking, artifacts)
+def service(store, artifacts):
+    return GarbageService(store.tracking, artifacts, store.logged_models, store.registered)
 
 
 def made(tracking, artifacts, experiment="0"):
@@ -83,3 +90,30 @@ def test_nothing_is_removed_elsewhere(tracking, artifacts, service, location):
     freed = service.free(BEFORE)
     assert freed.runs == (run.id,)
     assert artifacts.usage("") == (1, 1)
+
+
+def test_logged_models_go_unless_they_are_registered(store, artifacts, service):
+    for number in (1, 2, 3):
+        store.logged_models.create_logged_model(a_model(number)).result()
+        put(artifacts, f"0/models/m-{number}/artifacts/x", b"12345")
+    store.registered.create_model("r", change(1)).result()
+    location = "mlflow-artifacts:/0/models/m-2/artifacts"
+    store.registered.create_version("r", NewVersion(location, location, model_id="m-2"), change(2)).result()
+    for number in (1, 2):
+        store.logged_models.delete_logged_model(f"m-{number}", at=OLD).result()
+    assert service.find(BEFORE) == service.free(BEFORE) == Garbage(models=("m-1",), files=1, bytes=5)
+    assert [file.name for file in artifacts.list("0/models")] == ["m-2", "m-3"]
+    assert store.logged_models.get_logged_model("m-2", deleted=True).id == "m-2"
+
+
+def test_files_of_versions_outlive_their_run(store, tracking, artifacts, service):
+    run = made(tracking, artifacts)
+    store.registered.create_model("r", change(1)).result()
+    location = f"{run.artifact_uri}/model"
+    store.registered.create_version("r", NewVersion(location, location, run=run.id), change(2)).result()
+    tracking.delete_run(run.id, at=OLD).result()
+    place = run.artifact_uri.removeprefix("mlflow-artifacts:/")
+    assert service.find(BEFORE) == service.free(BEFORE) == Garbage(runs=(run.id,), needed=(place,))
+    assert artifacts.usage("") == (1, 5)
+    assert service.free(BEFORE).needed == (f"0/{run.id}",)
+    assert artifacts.usage("") == (1, 5)

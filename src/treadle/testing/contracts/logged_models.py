@@ -189,6 +189,22 @@ class LoggedModelsContract:
         assert found(order=(worst_on_train,)) == ["m-1", "m-2", "m-3"]
         assert found(order=(ModelOrder(Order(LOSS), MeasuredOn("test", "d")),)) == ["m-1", "m-3", "m-2"]
 
+    def test_deleted_ones_are_freed(self, store: LoggedModelsUnderTest) -> None:
+        """With all that was logged to them; others stay, asked for or not."""
+        for number in (1, 2, 3):
+            done(store.logged_models.create_logged_model(a_model(number, params={"a": "1"}, tags={"b": "2"})))
+        for number, at in ((1, 5000), (2, 9000)):
+            done(store.logged_models.delete_logged_model(f"m-{number}", at=at))
+        assert [model.id for model in store.logged_models.deleted_logged_models(9000)] == ["m-1"]
+        assert [model.id for model in store.logged_models.deleted_logged_models(9001)] == ["m-1", "m-2"]
+        done(store.logged_models.free_logged_models(["m-1", "m-3", "nobody"]))
+        with pytest.raises(NotFound):
+            store.logged_models.get_logged_model("m-1", deleted=True)
+        assert [model.id for model in store.logged_models.deleted_logged_models(9001)] == ["m-2"]
+        assert store.logged_models.get_logged_model("m-3").params == {"a": "1"}
+        done(store.logged_models.create_logged_model(a_model(1)))
+        assert store.logged_models.get_logged_model("m-1").tags == {}
+
     def test_pages_lead_on(self, logged: LoggedModels) -> None:
         """Each model once; a made-up cursor is refused."""
         for number in range(5):

@@ -66,6 +66,23 @@ class MemoryLoggedModels:
 
         return self._done(work)
 
+    def deleted_logged_models(self, before: int) -> Sequence[LoggedModel]:
+        """Those that were marked as deleted before a time."""
+        with self._lock:
+            gone = [key for key, model in self._models.items() if not model.active and model.updated < before]
+            return [self._whole(key) for key in gone]
+
+    def free_logged_models(self, model_ids: Sequence[str]) -> Future[None]:
+        """Remove deleted ones for good; the others stay."""
+
+        def work() -> None:
+            for key in model_ids:
+                if key in self._models and not self._models[key].active:
+                    del self._models[key]
+                    self._metrics.pop(key, None)
+
+        return self._done(work)
+
     def set_logged_model_tags(self, model_id: str, tags: Mapping[str, str]) -> Future[None]:
         """Raises NotFound."""
 

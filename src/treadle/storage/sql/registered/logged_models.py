@@ -77,6 +77,28 @@ class SqlLoggedModels:
 
         return self._writer.submit(work)
 
+    def deleted_logged_models(self, before: int) -> Sequence[LoggedModel]:
+        """Those that were marked as deleted before a time."""
+        with self._database.read() as connection:
+            gone = select(logged_models).where(_L.active.is_(False), _L.updated < before).order_by(_L.number)
+            return _records(connection, connection.execute(gone).all())
+
+    def free_logged_models(self, model_ids: Sequence[str]) -> Future[None]:
+        """Remove deleted ones for good; the others stay."""
+
+        def work(connection: WriteConnection) -> None:
+            for model_id in model_ids:
+                row = connection.core.execute(
+                    select(logged_models).where(_L.id == model_id, _L.active.is_(False))
+                ).first()
+                if row is not None:
+                    for table in (logged_model_params, logged_model_tags):
+                        connection.core.execute(delete(table).where(table.c.model == row.number))
+                    connection.core.execute(delete(logged_model_metrics).where(_P.model_id == model_id))
+                    connection.core.execute(delete(logged_models).where(_L.number == row.number))
+
+        return self._writer.submit(work)
+
     def set_logged_model_tags(self, model_id: str, tags: Mapping[str, str]) -> Future[None]:
         """Raises NotFound."""
 
