@@ -101,7 +101,8 @@ def sync(
 ) -> None:
     """Send what runs could not deliver.
 
-    Their server was away, or the program was killed. To the server that each run was meant for, or to --url. The exit code is 1 where something stays here.
+    Their server was away, or the program was killed. Each goes to the server that it was meant for, or to
+    --url. The exit code is 1 where something stays here.
 
     \b
     Examples:
