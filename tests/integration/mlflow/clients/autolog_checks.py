@@ -56,3 +56,20 @@ def check_log_model_and_load_by_alias():
     MlflowClient().set_registered_model_alias("checked-iris", "best", version)
     loaded = mlflow.pyfunc.load_model("models:/checked-iris@best")
     assert np.array_equal(loaded.predict(X), model.predict(X))
+
+
+def check_evaluate():
+    name = {"name": "model"} if mlflow.__version__.startswith("3.") else {"artifact_path": "model"}
+    with mlflow.start_run() as active:
+        model = mlflow.sklearn.log_model(LogisticRegression(max_iter=200).fit(X, y), **name)
+        result = mlflow.models.evaluate(
+            model.model_uri,
+            X.assign(kind=y),
+            targets="kind",
+            model_type="classifier",
+            evaluator_config={"log_model_explainability": False},
+        )
+    assert result.metrics["accuracy_score"] > 0.9
+    run = mlflow.get_run(active.info.run_id)
+    assert run.data.metrics["accuracy_score"] == result.metrics["accuracy_score"]
+    assert run.inputs.dataset_inputs
