@@ -174,7 +174,8 @@ def application(home: Path, *, empty: bool = False) -> ASGIApp:
     services = ControlServices(
         models=store.models, runs=store.runs, versions=store.versions, deployments=store.deployments,
         snapshots=store.snapshots, measurements=store.measurements, events=store.events,
-        tracking=store.tracking, plans=NoPlans(), deploy=LoopDeploy(loop), lineage=Lineages(registry),
+        tracking=store.tracking, registered=store.registered, plans=NoPlans(),
+        deploy=LoopDeploy(loop), lineage=Lineages(registry),
         loop=loop, clock=clock,
         gateways=lambda: [] if empty else [table], version="0.1.0", home=HOME, blobs=blobs,
     )  # fmt: skip

@@ -568,6 +568,46 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/api/v1/registry": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /**
+         * Registered Models
+         * @description All registered models, by name.
+         */
+        readonly get: operations["registered_models_api_v1_registry_get"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/registry/{name}": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /**
+         * Registered Model
+         * @description A registered model with its versions, newest first.
+         */
+        readonly get: operations["registered_model_api_v1_registry__name__get"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/api/v1/runs": {
         readonly parameters: {
             readonly query?: never;
@@ -1545,6 +1585,11 @@ export interface components {
             /** Items */
             readonly items: readonly components["schemas"]["ModelSummary"][];
         };
+        /** Listed[RegistryModel] */
+        readonly Listed_RegistryModel_: {
+            /** Items */
+            readonly items: readonly components["schemas"]["RegistryModel"][];
+        };
         /** Listed[Run] */
         readonly Listed_Run_: {
             /** Items */
@@ -1900,6 +1945,112 @@ export interface components {
             readonly snapshot_digest: string;
             /** Spec Digest */
             readonly spec_digest: string;
+        };
+        /**
+         * RegistryDetail
+         * @description A registered model with all its versions, newest first.
+         */
+        readonly RegistryDetail: {
+            /** Aliases */
+            readonly aliases: {
+                readonly [key: string]: number;
+            };
+            /**
+             * Created At
+             * Format: date-time
+             */
+            readonly created_at: string;
+            /** Description */
+            readonly description?: string | null;
+            /** Latest */
+            readonly latest: readonly components["schemas"]["RegistryVersion"][];
+            /** Name */
+            readonly name: string;
+            /** Owned */
+            readonly owned: boolean;
+            /** Tags */
+            readonly tags: {
+                readonly [key: string]: string;
+            };
+            /**
+             * Updated At
+             * Format: date-time
+             */
+            readonly updated_at: string;
+            /** Versions */
+            readonly versions: readonly components["schemas"]["RegistryVersion"][];
+        };
+        /**
+         * RegistryModel
+         * @description A registered model; ``latest`` is the newest version of each stage. ``owned``: Treadle trains versions of it.
+         */
+        readonly RegistryModel: {
+            /** Aliases */
+            readonly aliases: {
+                readonly [key: string]: number;
+            };
+            /**
+             * Created At
+             * Format: date-time
+             */
+            readonly created_at: string;
+            /** Description */
+            readonly description?: string | null;
+            /** Latest */
+            readonly latest: readonly components["schemas"]["RegistryVersion"][];
+            /** Name */
+            readonly name: string;
+            /** Owned */
+            readonly owned: boolean;
+            /** Tags */
+            readonly tags: {
+                readonly [key: string]: string;
+            };
+            /**
+             * Updated At
+             * Format: date-time
+             */
+            readonly updated_at: string;
+        };
+        /**
+         * RegistryVersion
+         * @description A version of a registered model. ``owned``: Treadle trained it, and it can be served.
+         */
+        readonly RegistryVersion: {
+            /** Aliases */
+            readonly aliases: readonly string[];
+            /**
+             * Created At
+             * Format: date-time
+             */
+            readonly created_at: string;
+            /** Description */
+            readonly description?: string | null;
+            /** Logged Model */
+            readonly logged_model?: string | null;
+            /** Name */
+            readonly name: string;
+            /** Number */
+            readonly number: number;
+            /** Owned */
+            readonly owned: boolean;
+            /** Run */
+            readonly run?: string | null;
+            /** Source */
+            readonly source: string;
+            /** Stage */
+            readonly stage: string;
+            /** Tags */
+            readonly tags: {
+                readonly [key: string]: string;
+            };
+            /**
+             * Updated At
+             * Format: date-time
+             */
+            readonly updated_at: string;
+            /** User */
+            readonly user?: string | null;
         };
         /**
          * Report
@@ -2502,6 +2653,7 @@ export type ListedIncident = components['schemas']['Listed_Incident_'];
 export type ListedMetricMeaning = components['schemas']['Listed_MetricMeaning_'];
 export type ListedMetricPoint = components['schemas']['Listed_MetricPoint_'];
 export type ListedModelSummary = components['schemas']['Listed_ModelSummary_'];
+export type ListedRegistryModel = components['schemas']['Listed_RegistryModel_'];
 export type ListedRun = components['schemas']['Listed_Run_'];
 export type ListedSealedEvent = components['schemas']['Listed_SealedEvent_'];
 export type ListedServiceHealth = components['schemas']['Listed_ServiceHealth_'];
@@ -2523,6 +2675,9 @@ export type Profile = components['schemas']['Profile'];
 export type PromoteRequest = components['schemas']['PromoteRequest'];
 export type QualityAnswer = components['schemas']['QualityAnswer'];
 export type Recipe = components['schemas']['Recipe'];
+export type RegistryDetail = components['schemas']['RegistryDetail'];
+export type RegistryModel = components['schemas']['RegistryModel'];
+export type RegistryVersion = components['schemas']['RegistryVersion'];
 export type Report = components['schemas']['Report'];
 export type ReportPeriod = components['schemas']['ReportPeriod'];
 export type RollbackRequest = components['schemas']['RollbackRequest'];
@@ -4510,6 +4665,138 @@ export interface operations {
                 };
                 content: {
                     readonly "application/json": components["schemas"]["PlanAnswer"];
+                };
+            };
+            /** @description malformed */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description not found */
+            readonly 404: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description it is not possible now */
+            readonly 409: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description refused, with what to do */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description a process is being restarted; ask again */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    readonly registered_models_api_v1_registry_get: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Listed_RegistryModel_"];
+                };
+            };
+            /** @description malformed */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description not found */
+            readonly 404: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description it is not possible now */
+            readonly 409: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description refused, with what to do */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description a process is being restarted; ask again */
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    readonly registered_model_api_v1_registry__name__get: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                readonly name: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description Successful Response */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["RegistryDetail"];
                 };
             };
             /** @description malformed */

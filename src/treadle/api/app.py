@@ -18,7 +18,7 @@ from treadle.api.mlflow.routes import all_routes
 from treadle.api.mlflow.services import TrackingServices
 from treadle.api.packing import Packing
 from treadle.api.services import ControlServices
-from treadle.api.v1 import bundles, live, models, monitoring, rollouts, runs, status, tracking, views
+from treadle.api.v1 import bundles, live, models, monitoring, registry, rollouts, runs, status, tracking, views
 from treadle.api.v1.context import Services
 from treadle.domain.errors import TreadleError
 from treadle.wire import control as wire
@@ -39,7 +39,7 @@ def create_app(services: ControlServices) -> FastAPI:
     app.state.services = services
     app.state.history = History(services.events)
     app.include_router(router)
-    for module in (status, bundles, models, monitoring, runs, views, live, rollouts, tracking):
+    for module in (status, bundles, models, monitoring, runs, views, live, rollouts, tracking, registry):
         app.include_router(module.router, prefix="/api/v1")
     errors.install(app)
     app.add_middleware(Packing)

@@ -16,6 +16,7 @@ from treadle.ports.deployments import Deployments
 from treadle.ports.events import Events
 from treadle.ports.models import Models
 from treadle.ports.monitoring import Measurements
+from treadle.ports.registered import Registered
 from treadle.ports.runs import Runs
 from treadle.ports.snapshots import Snapshots
 from treadle.ports.steps import LogLine
@@ -92,6 +93,7 @@ class ControlServices:
     measurements: Measurements
     events: Events
     tracking: Tracking
+    registered: Registered
     plans: Plans
     deploy: Deploy
     lineage: Lineage

@@ -117,6 +117,7 @@ def control_services(where: Settings, loop: SocketLoopClient) -> tuple[ControlSe
         measurements=store.measurements,
         events=store.events,
         tracking=ground.tracking,
+        registered=store.registered,
         plans=plans,
         deploy=LoopDeploy(loop),
         lineage=RegistryLineage(registry),

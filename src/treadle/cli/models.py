@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from treadle.cli.options import Json, Url, open_client
-from treadle.domain.errors import InvalidInput
+from treadle.domain.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
     from treadle.domain.gates import GateReport
-    from treadle.sdk.records import Plan, VersionSummary
+    from treadle.sdk.client import Client
+    from treadle.sdk.records import Plan, RegistryVersion, VersionSummary
 
 File = Annotated[str, typer.Argument(metavar="FILE", help="The model file; its modules beside it are sent along.")]
 ModelName = Annotated[str, typer.Argument(metavar="MODEL", help="The model's name.")]
@@ -207,6 +208,8 @@ def versions(
 ) -> None:
     """List a model's versions, or show one with its gates.
 
+    Versions that MLflow's clients registered are listed below those that Treadle trained.
+
     \b
     Examples:
       treadle versions flights
@@ -229,15 +232,36 @@ def versions(
             typer.echo(f"artifact     {version.artifact_digest}")
             _print_gates(version.gates)
             return
-        found = client.versions(model)
+        found, others = _versions_of(client, model)
     if json_:
-        printing.as_json(found)
+        printing.as_json(found or others)
         return
-    printing.table(
-        ["version", "alias", "made", "knew until", "gates", "runtime", "metrics", "reason"],
-        [_version_row(version) for version in found],
-        right=(0,),
-    )
+    if found or not others:
+        printing.table(
+            ["version", "alias", "made", "knew until", "gates", "runtime", "metrics", "reason"],
+            [_version_row(version) for version in found],
+            right=(0,),
+        )
+    if others:
+        printing.table(
+            ["registered", "alias", "stage", "made", "source"],
+            [[str(v.number), ", ".join(v.aliases), v.stage, printing.moment(v.created_at), v.source] for v in others],
+            right=(0,),
+        )
+
+
+def _versions_of(client: Client, model: str) -> tuple[list[VersionSummary], list[RegistryVersion]]:
+    """Versions that Treadle trained, and those that clients of MLflow registered. Raises NotFound where neither is."""
+    try:
+        others = [version for version in client.registered(model).versions if not version.owned]
+    except NotFound:
+        others = []
+    try:
+        return client.versions(model), others
+    except NotFound:
+        if not others:
+            raise
+        return [], others
 
 
 def promote(

@@ -88,7 +88,7 @@ def parse_source(text: str) -> Source:
     if scheme == RUNS:
         run, _, below = path.partition("/")
         return RunFilesSource(run, below)
-    return ServedSource(text) if scheme == ARTIFACTS else _model(text, path)
+    return ServedSource(text) if scheme == ARTIFACTS else _model(text, found.path[1:])
 
 
 def is_within(uri: str, root: str) -> bool:

@@ -109,6 +109,10 @@ class Client:
         """One version with its recipe, gates and profiles. Raises NotFound."""
         return _read(ModelVersion, self._get(_path("models", model, "versions", number)))
 
+    def registered(self, name: str) -> records.RegistryModel:
+        """A registered model, whoever made it: MLflow's clients, or Treadle. Raises NotFound."""
+        return _read(records.RegistryModel, self._get(_path("registry", name)))
+
     def lineage(self, model: str, number: int) -> dict[str, Any]:
         """What a version came from, and what came of it. Raises NotFound."""
         return cast("dict[str, Any]", self._get(_path("models", model, "versions", number, "lineage")))

@@ -88,6 +88,39 @@ class VersionSummary:
 
 
 @dataclass(frozen=True)
+class RegistryVersion:
+    """A version of a registered model, whoever made it. ``owned``: Treadle trained it, and it can be served."""
+
+    name: str
+    number: int
+    created_at: datetime
+    updated_at: datetime
+    source: str
+    stage: str
+    run: str | None
+    description: str | None
+    user: str | None
+    logged_model: str | None
+    tags: dict[str, str]
+    aliases: tuple[str, ...]
+    owned: bool
+
+
+@dataclass(frozen=True)
+class RegistryModel:
+    """A registered model, whoever made it; ``versions`` are newest first."""
+
+    name: str
+    created_at: datetime
+    updated_at: datetime
+    description: str | None
+    tags: dict[str, str]
+    aliases: dict[str, int]
+    owned: bool
+    versions: tuple[RegistryVersion, ...]
+
+
+@dataclass(frozen=True)
 class Doing:
     """One command that the loop carries out now, for how many seconds already, and how far it is (0 to 1)."""
 

@@ -11,8 +11,10 @@ MODULES = {
         "cli_checks",
         "artifact_checks",
         "webhook_checks",
+        "registry_checks",
+        "logged_models_checks",
     ),
-    "mlflow2": ("tracking_checks", "autolog_checks", "artifact_checks"),
+    "mlflow2": ("tracking_checks", "autolog_checks", "artifact_checks", "registry_checks"),
 }
 CASES = [
     (client, module, check) for client, modules in MODULES.items() for module in modules for check in checks_of(module)

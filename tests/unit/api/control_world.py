@@ -298,6 +298,7 @@ def make_world(folder: Path) -> World:
         measurements=store.measurements,
         events=store.events,
         tracking=MemoryTracking(),
+        registered=store.registered,
         plans=PlanService(store.models, MemoryEnvironments(), trees, engine, blobs, clock),
         deploy=LoopDeploy(loop),
         lineage=LineageDouble(store),

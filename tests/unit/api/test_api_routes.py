@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -15,7 +16,9 @@ from treadle.api.app import create_app
 from treadle.domain import codec
 from treadle.domain import events as ev
 from treadle.domain.errors import WorkerUnavailable
+from treadle.domain.registered import Change, NewVersion
 from treadle.domain.versions import ModelVersion
+from treadle.testing import samples
 
 BUNDLE = {"entry": "model.py", "files": {"model.py": {"text": CODE}}, "root": "/code"}
 NDJSON = {"accept": "application/x-ndjson"}
@@ -372,3 +375,20 @@ def test_every_route_is_in_the_openapi_document(client: httpx.Client) -> None:
     ]
     assert undocumented == []
     assert "/api/v1/models/{model}/versions/{number}" in document["paths"]
+
+
+def test_the_registry_shows_versions_whoever_made_them(client: httpx.Client, world: World) -> None:
+    change = Change(datetime(2026, 1, 1, tzinfo=UTC), "ann")
+    registered = world.store.registered
+    registered.create_model("theirs", change, description="d", tags={"k": "v"}).result()
+    registered.create_version("theirs", NewVersion("s3://x/y", ""), change).result()
+    world.store.versions.register(samples.a_version())
+    world.store.versions.set_alias("flights", "champion", 1)
+    listed = {model["name"]: model for model in get(client, "/registry")["items"]}
+    assert {name: model["owned"] for name, model in listed.items()} == {"flights": True, "theirs": False}
+    assert listed["theirs"]["created_at"] == "2026-01-01T00:00:00Z"
+    assert listed["flights"]["aliases"] == {"champion": 1}
+    (version,) = get(client, "/registry/flights")["versions"]
+    assert (version["number"], version["stage"], version["owned"]) == (1, "Production", True)
+    assert version["tags"]["treadle.recipe"] == samples.a_version().recipe_digest
+    assert client.get("/api/v1/registry/nobody").status_code == 404

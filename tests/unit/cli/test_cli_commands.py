@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from treadle.cli.main import app
 from treadle.domain import events as ev
 from treadle.domain.errors import WorkerUnavailable
 from treadle.domain.monitoring import Incident
+from treadle.domain.registered import Change, NewVersion
 from treadle.domain.runs import Run, RunStatus
 
 
@@ -200,6 +202,23 @@ def test_versions(full: World) -> None:
     assert "auc >= 0.8" in detail
     assert "0.65 to 0.75" in detail
     assert json.loads(done("versions", "flights", "2", "--json"))["lineage"]["run"] == "run-2"
+
+
+def test_versions_that_clients_registered(full: World) -> None:
+    change = Change(datetime(2026, 1, 1, tzinfo=UTC), "ann")
+    registered = full.store.registered
+    registered.create_model("theirs", change).result()
+    for name in ("theirs", "flights"):
+        number = registered.create_version(name, NewVersion("s3://bucket/model", ""), change).result().number
+        registered.point_alias(name, "best", number, change).result()
+    _, row = done("versions", "theirs").splitlines()
+    assert row.split()[:3] == ["1", "best", "None"]
+    assert row.endswith("s3://bucket/model")
+    both = done("versions", "flights").splitlines()
+    assert both[-1].split()[:2] == ["3", "best"]
+    assert any("champion" in line for line in both)
+    (version,) = json.loads(done("versions", "theirs", "--json"))
+    assert (version["number"], version["owned"], version["source"]) == (1, False, "s3://bucket/model")
 
 
 def test_promote_and_roll_back(full: World) -> None:

@@ -24,7 +24,7 @@ def main() -> None:
     import mlflow
 
     found = {}
-    for key, check in vars(module).items():
+    for key, check in list(vars(module).items()):
         if not key.startswith("check_"):
             continue
         mlflow.set_experiment(f"checks/{key}")

@@ -20,9 +20,9 @@ from treadle.testing import memory
 V2 = "/api/2.0/mlflow"
 
 
-def services() -> TrackingServices:
+def services(store: memory.MemoryStore | None = None) -> TrackingServices:
     """Everything that routes need, in memory."""
-    store = memory.MemoryStore()
+    store = store or memory.MemoryStore()
     own = TrainingRuns(store.runs)
     return TrackingServices(
         clock=memory.ManualClock(),
@@ -59,8 +59,12 @@ class Reply:
 class World:
     """One server."""
 
-    services: TrackingServices = field(default_factory=services)
+    store: memory.MemoryStore = field(default_factory=memory.MemoryStore)
+    services: TrackingServices = field(default=None)  # type: ignore[assignment]
     routes: Routes = field(default_factory=all_routes)
+
+    def __post_init__(self) -> None:
+        self.services = self.services or services(self.store)
 
     def ask(
         self, method: str, path: str, body: bytes = b"", query: bytes = b"", headers: dict[str, str] | None = None
