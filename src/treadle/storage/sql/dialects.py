@@ -113,11 +113,12 @@ def keep_pages(connection: Connection) -> None:
 def writes_at_once(connection: Connection) -> bool:
     """Make a connection one that never waits: where another writes, its transactions fail to begin (:func:`is_busy`).
 
-    Nor does it bring the log to the database itself: whoever keeps it sees to :func:`make_durable`. False where a
-    transaction costs more than a few microseconds of waiting anyhow.
+    Nor does it bring the log to the database itself: other connections must. It does not go back to its pool. False
+    where a transaction costs more than a few microseconds of waiting anyhow.
     """
     if connection.dialect.name != "sqlite":
         return False
+    connection.detach()
     raw: Any = connection.connection.dbapi_connection
     raw.execute("PRAGMA busy_timeout=0")
     raw.execute("PRAGMA wal_autocheckpoint=0")
