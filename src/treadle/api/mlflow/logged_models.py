@@ -33,6 +33,12 @@ _STATUS = {name: status for status, name in _NAMES.items()} | {str(int(status)):
 _ID = re.compile(r"[A-Za-z0-9][\w-]{0,255}")
 
 
+def _chosen_id(given: str | None) -> str:
+    if given and not _ID.fullmatch(given):
+        raise invalid_value("model_id", given)
+    return given or f"m-{uuid.uuid4().hex}"
+
+
 @routes.add("POST", BASE)
 async def create(call: Call) -> Answer:
     """A model whose files will follow."""
@@ -48,7 +54,7 @@ async def create(call: Call) -> Answer:
     experiment = await read(call.services.tracking.get_experiment, wanted)
     if not experiment.active:
         raise NotActive("experiment", wanted)
-    model_id, now = f"m-{uuid.uuid4().hex}", millis(call.services.clock)
+    model_id, now = _chosen_id(asked.model_id), millis(call.services.clock)
     model = LoggedModel(
         id=model_id,
         experiment=experiment.id,

@@ -191,7 +191,8 @@ class Mover:
     def _move_registered(self, model: RegisteredModel) -> None:
         self.told(f"registered model {model.name}")
         there = {version.number: version for version in self.target.registered_model(model)}
-        foreign = [number for number, version in there.items() if VERSION_TAG not in version.tags]
+        origins = {version.number: self._origin(version) for version in model.versions}
+        foreign = [number for number, one in there.items() if one.tags.get(VERSION_TAG) != origins.get(number)]
         if foreign:
             self.moved.problems.append(f"registered model {model.name!r}: the target has other versions of it")
             return
@@ -215,6 +216,9 @@ class Mover:
         }:
             self.moved.problems.append(f"registered model {model.name!r}: versions differ after moving")
 
+    def _origin(self, version: Version) -> str:
+        return f"{self.source.url} at {version.created}"
+
     def _make_version(self, name: str, version: Version) -> int:
         """Make a version; numbers that the source has deleted are used up on the way."""
         logged = version.model or (version.source.removeprefix("models:/") if "models:/m-" in version.source else "")
@@ -223,7 +227,7 @@ class Mover:
             source=self._moved_place(version.source),
             run=self._runs.get(version.run or "", version.run),
             model=self._models.get(logged, logged or None),
-            tags={**version.tags, VERSION_TAG: f"{self.source.url} at {version.created}"},
+            tags={**version.tags, VERSION_TAG: self._origin(version)},
         )
         while True:
             number = self.target.create_version(name, there)

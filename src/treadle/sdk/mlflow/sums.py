@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,8 +25,9 @@ class PointSum:
     total: int = 0
 
     def add(self, point: Point) -> None:
-        """Count a point."""
-        text = f"{point.key}\0{point.step}\0{point.timestamp}\0{point.value!r}"
+        """Count a point. The greatest number is as good as infinity, which some stores do not know."""
+        value = min(max(point.value, -sys.float_info.max), sys.float_info.max)
+        text = f"{point.key}\0{point.step}\0{point.timestamp}\0{value!r}"
         digest = hashlib.blake2b(text.encode(), digest_size=_BYTES).digest()
         self.count += 1
         self.total = (self.total + int.from_bytes(digest)) % 2 ** (8 * _BYTES)

@@ -8,8 +8,9 @@ from treadle.wire.mlflow.fields import Number, Pair, PairOut, Whole
 
 
 class Create(Struct, frozen=True):
-    """``logged-models``."""
+    """``logged-models``. ``model_id`` is Treadle's own: what is imported keeps its id."""
 
+    model_id: str | None = None
     experiment_id: str | None = None
     name: str | None = None
     model_type: str | None = None
