@@ -115,6 +115,8 @@ class Mover:
                     self._move_model(model, target)
 
     def _move_run(self, run: Run, there: Run, measured: list[Point]) -> None:
+        if not there.active:
+            self.target.restore_run(there.id)
         tags = {key: value for key, value in run.tags.items() if key != MOVED_TAG}
         if PARENT_TAG in tags:
             tags[PARENT_TAG] = self._runs.get(tags[PARENT_TAG], tags[PARENT_TAG])
@@ -136,7 +138,8 @@ class Mover:
             return
         self.moved.runs += 1
         self.moved.points += seen.count
-        self.target.set_tag(there.id, MOVED_TAG, run_sum(run, seen, files or {}))
+        if files is not None:  # otherwise they may be readable another time
+            self.target.set_tag(there.id, MOVED_TAG, run_sum(run, seen, files))
         if not run.active:
             self.target.delete_run(there.id)
 

@@ -118,6 +118,10 @@ class Target:
         """Mark as deleted."""
         self.remote.post("runs/delete", run_id=run)
 
+    def restore_run(self, run: str) -> None:
+        """Bring back."""
+        self.remote.post("runs/restore", run_id=run)
+
     def upload(self, place: str, path: str, file: Path) -> None:
         """Put a file below an artifact root."""
         self.remote.upload(place, path, file)
