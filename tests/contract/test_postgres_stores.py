@@ -98,3 +98,15 @@ def test_a_server_that_is_not_there_is_told(tmp_path):
     with pytest.raises(TreadleError, match="cannot be used") as caught:
         SqlStore(f"postgresql://ada:secret@/none?host={tmp_path}")
     assert "secret" not in str(caught.value)
+
+
+class TestPostgresRegistered(PostgresStores, contracts.RegisteredContract): ...
+
+
+class TestPostgresRegistrySearch(PostgresStores, contracts.RegistrySearchContract): ...
+
+
+class TestPostgresOneRegistry(PostgresStores, contracts.OneRegistryContract): ...
+
+
+class TestPostgresLoggedModels(PostgresStores, contracts.LoggedModelsContract): ...
