@@ -1,21 +1,28 @@
 """Opening a database: migrations, other releases, impossible URLs."""
 
+import dataclasses
 import sqlite3
 import time
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, text
 
+from treadle.domain import codec
 from treadle.domain.errors import CorruptData, InvalidInput, TreadleError
 from treadle.storage.sql import migrating
 from treadle.storage.sql.registered import tables
 from treadle.storage.sql.store import SqlStore
 from treadle.testing import samples
+
+INSERT_OLD_RUN = (
+    "INSERT INTO runs (number, id, model, parent, started_at, body) VALUES (:number, :id, :model, :parent, '', :body)"
+)
 
 
 @pytest.fixture
@@ -143,4 +150,43 @@ def test_versions_of_before_are_shown_in_the_registry(tmp_path):
     store = SqlStore(f"sqlite:///{path}")
     assert (store.registered.get_model("flights"), store.registered.search_versions(limit=10).items) == made
     assert store.versions.next_number("flights") == 4
+    store.close()
+
+
+def test_runs_of_before_tracking_move_over(tmp_path):
+    url = f"sqlite:///{tmp_path / 'treadle.db'}"
+    engine = create_engine(url)
+    run = dataclasses.replace(samples.a_run(), params={"depth": 3, "kind": "tree"}, tags={"trigger": "age"})
+    other = samples.a_run("run-2", model="bikes", parent="run-1")
+    with engine.begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", str(migrating.FOLDER))
+        config.set_main_option("path_separator", "os")
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        for number, one in ((1, run), (2, other)):
+            values = {
+                "number": number,
+                "id": one.id,
+                "model": one.model,
+                "parent": one.parent,
+                "body": codec.dumps(one),
+            }
+            connection.execute(text(INSERT_OLD_RUN), values)
+        connection.execute(text("INSERT INTO metrics VALUES (7, 1, 'loss', 1, 2000000, 0.5, 0)"))
+        for point in ("7, 0, 1000000, 0.0, 1", "7, 1, 2000000, 0.5, 0", "7, 1, 2000001, 0.5, 0"):
+            connection.execute(text(f"INSERT INTO metric_points VALUES ({point})"))
+    engine.dispose()
+    store = SqlStore(url)
+    found = store.runs.get("run-1")
+    assert dataclasses.replace(found, metrics={}) == run
+    assert found.metrics == {"loss": 0.5}
+    points = [(point.step, repr(point.value)) for point in store.runs.points("run-1", "loss")]
+    assert points == [(0, "nan"), (1, "0.5")]
+    assert [one.id for one in store.runs.list(parent="run-1")] == ["run-2"]
+    tracked = store.tracking.get_run("run-1")
+    assert tracked.params == {"depth": "3", "kind": "tree"}
+    assert store.tracking.experiment_by_name("flights").id == tracked.info.experiment
+    store.runs.create(samples.a_run("run-3", model="bikes"))
+    assert len(store.runs.list(model="bikes")) == 2
     store.close()
