@@ -60,13 +60,13 @@ def model_name(given: str | None, path: str = "name") -> str:
 
 
 def version_number(given: str | int | None, path: str = "version") -> int:
-    """The number of a version. Raises ProtocolError."""
+    """The number of a version; 0, which none has, for one that is too great. Raises ProtocolError."""
     if given is None or given == "":
         raise missing_value(path)
     text = str(given).strip()
     if not re.fullmatch(r"[+-]?\d+", text):
         raise invalid(f"Parameter '{path}' must be an integer, got '{text[:100]}'.")
-    return min(int(text), 2**31 - 1) if len(text) < 20 else 2**31 - 1
+    return int(text) if len(text) < 10 else 0
 
 
 def alias(given: str | None, *, new: bool = False) -> str:

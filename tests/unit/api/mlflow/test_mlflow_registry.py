@@ -58,7 +58,12 @@ def test_a_model_as_it_is_told(world):
         (f"{RM}/alias", {"name": "there", "alias": "a b", "version": "1"}, "INVALID_PARAMETER_VALUE", "alphanumerics"),
         (f"{RM}/alias", {"name": "there", "alias": "V7", "version": "1"}, "INVALID_PARAMETER_VALUE", "reserved"),
         (f"{RM}/alias", {"name": "there", "alias": "a", "version": "x"}, "INVALID_PARAMETER_VALUE", "'version'"),
-        (f"{RM}/alias", {"name": "there", "alias": "a", "version": "9" * 30}, "RESOURCE_DOES_NOT_EXIST", "not found"),
+        (
+            f"{RM}/alias",
+            {"name": "there", "alias": "a", "version": "-" + "9" * 30},
+            "RESOURCE_DOES_NOT_EXIST",
+            "not found",
+        ),
         (f"{MV}/create", {"name": "no", "source": "s3://x"}, "RESOURCE_DOES_NOT_EXIST", "with name=no not found"),
         (f"{MV}/create", {"name": "there"}, "INVALID_PARAMETER_VALUE", "'source'"),
         (f"{MV}/create", {"name": "there", "source": "/x"}, "INVALID_PARAMETER_VALUE", "Invalid model version source"),
