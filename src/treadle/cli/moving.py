@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -136,9 +137,10 @@ def _move(source: str, target: str, artifacts: str | None, *, json_: bool) -> No
     from treadle.sdk.mlflow.rest import Remote, checked_url
     from treadle.sdk.mlflow.target import Target
 
+    remote = Remote(checked_url(target))
     opened = open_source(source, None if artifacts is None else Path(artifacts).expanduser())
-    with Teller() as told:
-        moved = Mover(opened, Target(Remote(checked_url(target))), lambda what: told(what, 0, 0, "")).move()
+    with closing(remote), closing(opened), Teller() as told:
+        moved = Mover(opened, Target(remote), lambda what: told(what, None, None, "")).move()
     if json_:
         from treadle.cli import printing
 

@@ -40,8 +40,10 @@ class DatabaseSource:
                 row["name"] for row in self._db.execute("SELECT name FROM sqlite_master WHERE type='table'")
             }
         except sqlite3.DatabaseError as error:
+            self._db.close()
             raise InvalidInput(f"{path} is no SQLite database: {error}", hint="give MLflow's") from error
         if not {"experiments", "runs", "metrics"} <= self._tables:
+            self._db.close()
             raise InvalidInput(f"{path} is no database of MLflow", hint="it has no table experiments, runs or metrics")
 
     @property
@@ -133,6 +135,10 @@ class DatabaseSource:
                 aliases = {alias["alias"]: int(alias["version"]) for alias in found}
             tags = self._pairs("registered_model_tags", "name", name)
             yield RegisteredModel(name, row["description"] or "", tags, tuple(self._versions(name)), aliases)
+
+    def close(self) -> None:
+        """Close the database."""
+        self._db.close()
 
     def _versions(self, name: str) -> Iterator[Version]:
         for row in self._rows("SELECT * FROM model_versions WHERE name = ? ORDER BY version", name):

@@ -101,6 +101,9 @@ class FolderSource:
             description = meta.get("description") or ""
             yield RegisteredModel(str(meta["name"]), description, _texts(folder / "tags"), tuple(versions), aliases)
 
+    def close(self) -> None:
+        """Nothing is open between calls."""
+
     def _run(self, path: Path, meta: dict[str, Any], experiment: str) -> Run:
         tags = _texts(path / "tags")
         status = meta.get("status", 1)

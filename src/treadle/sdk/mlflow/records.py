@@ -150,6 +150,10 @@ class Source(Protocol):
         """All registered models."""
         ...
 
+    def close(self) -> None:
+        """Let go of connections and files."""
+        ...
+
 
 class Unreachable(Exception):
     """Artifacts lie where this machine cannot read them; the text says where."""

@@ -65,6 +65,10 @@ class Remote:
         except (RefusedError, StrangerError):
             return False
 
+    def close(self) -> None:
+        """Close the connection."""
+        self.server.close()
+
     def _patiently(self, do: Callable[[], T]) -> T:
         pause = FIRST_PAUSE
         for _ in range(TRIES - 1):
@@ -188,6 +192,10 @@ class RestSource:
             if one["name"] == name
         ]
         return sorted(versions, key=lambda version: version.number)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.remote.close()
 
     def _pages(self, path: str, field: str, /, *, get: bool = False, **asked: Any) -> Iterator[dict[str, Any]]:
         token = ""

@@ -191,6 +191,10 @@ class Target:
         """Point an alias at a version."""
         self.remote.post("registered-models/alias", name=model, alias=alias, version=str(number))
 
+    def close(self) -> None:
+        """Close the connection."""
+        self.remote.close()
+
     def _named(self, name: str) -> Experiment | None:
         try:
             found = self.remote.get("experiments/get-by-name", experiment_name=name)["experiment"]
