@@ -35,6 +35,7 @@ def outcomes(tmp_path_factory, control_of):
     return of
 
 
+@pytest.mark.timeout(900)  # the first one builds its client's environment
 @pytest.mark.parametrize(("client", "module", "check"), CASES, ids=["-".join(case) for case in CASES])
 def test_a_client(outcomes, client, module, check):
     found = outcomes(client, module)[check]
