@@ -161,6 +161,58 @@ def test_no_upload_has_absurdly_many_parts(control, parts):
     refused(control.post(f"{STORE}/mpu/create/0/run/artifacts", path="x", num_parts=parts))
 
 
+LOCATIONS = (
+    "file:///",
+    "/etc",
+    "/",
+    "../../../../etc",
+    "mlflow-artifacts:/../../../../etc",
+    "mlflow-artifacts:/%2e%2e/%2e%2e/etc",
+    "mlflow-artifacts:/a#/../../../../etc",
+    "mlflow-artifacts:/a?x=/../../../../etc",
+    "http:///#/../../../../../../etc",
+    "http://127.0.0.1/#/../../etc",
+    "s3://bucket/../../etc",
+    "C:\\Windows",
+)
+
+
+@pytest.mark.parametrize("location", LOCATIONS)
+def test_no_location_of_an_experiment_leads_out(control, outside, location):
+    """CVE-2023-6909, CVE-2024-1483, -1594: a location that the server would follow to its own files."""
+    name = f"location {LOCATIONS.index(location)}"
+    made = control.post("/api/2.0/mlflow/experiments/create", name=name, artifact_location=location)
+    assert made.status in (200, 400)
+    if made.status == 400:
+        return
+    experiment = made.json["experiment_id"]
+    run = control.post("/api/2.0/mlflow/runs/create", experiment_id=experiment, start_time=1).json["run"]["info"][
+        "run_id"
+    ]
+    for path in ("", "passwd", "hostname"):
+        refused(control.ask("GET", f"/api/2.0/mlflow/artifacts/list?run_id={run}&path={path}"))
+        refused(control.ask("GET", f"/get-artifact?run_id={run}&path={path}"))
+        refused(control.ask("POST", f"/ajax-api/2.0/mlflow/upload-artifact?run_uuid={run}&path={path}", b"evil"))
+
+
+@pytest.mark.parametrize("location", LOCATIONS)
+def test_no_source_of_a_version_leads_out(control, outside, location):
+    """CVE-2023-6977, CVE-2024-1558, -1560, -3848: a source that the server would follow to its own files."""
+    name = f"source{LOCATIONS.index(location)}"
+    control.post("/api/2.0/mlflow/registered-models/create", name=name)
+    run = control.post("/api/2.0/mlflow/runs/create", experiment_id="0", start_time=1).json["run"]["info"]
+    root = run["artifact_uri"]
+    for source in (location, f"{root}/../../../../../etc", f"{root}/%2e%2e/%2e%2e/etc", f"{root}/model#/../../etc"):
+        for run_id in (run["run_id"], None):
+            made = control.post("/api/2.0/mlflow/model-versions/create", name=name, source=source, run_id=run_id)
+            assert made.status in (200, 400), made
+            if made.status == 200:
+                number = made.json["model_version"]["version"]
+                for path in ("passwd", "hostname"):
+                    target = f"/model-versions/get-artifact?name={name}&version={number}&path={path}"
+                    refused(control.ask("GET", target), 400, 404)
+
+
 def test_no_name_breaks_out_of_a_header(control, root):
     for name in ('a"; filename=evil.exe; x="', "a%0d%0a", "日本", "a;b=c", "a,b", "a'b", "%"):
         path = f"{STORE}/artifacts/{root}/{quote(name, safe='')}"

@@ -108,6 +108,32 @@ def test_what_waits_outlives_the_server(tmp_path, receiver):
     store.close()
 
 
+def test_changes_of_the_registry_are_told(tmp_path, receiver):
+    events = [
+        CREATED,
+        {"entity": "MODEL_VERSION_ALIAS", "action": "CREATED"},
+        {"entity": "PROMPT", "action": "CREATED"},
+    ]
+    with control_server(tmp_path / "home", TREADLE_WEBHOOK_PRIVATE="1") as control:
+        control.post(HOOKS, name="ci", url=receiver.url, events=events)
+        models = "/api/2.0/mlflow/registered-models"
+        control.post(f"{models}/create", name="flights", description="d", tags=[{"key": "a", "value": "b"}])
+        control.post(f"{models}/create", name="greet", tags=[{"key": "mlflow.prompt.is_prompt", "value": "true"}])
+        run = control.post("/api/2.0/mlflow/runs/create", experiment_id="0", start_time=1).json["run"]["info"]
+        version = {"name": "flights", "source": f"{run['artifact_uri']}/model", "run_id": run["run_id"]}
+        assert control.post("/api/2.0/mlflow/model-versions/create", **version).status == 200
+        assert control.post(f"{models}/alias", name="flights", alias="best", version="1").json == {}
+        came = [json.loads(receiver.came.get(timeout=60)[1]) for _ in range(4)]
+    told = {(each["entity"], each["data"]["name"]): each["data"] for each in came}
+    assert set(told) == {
+        ("registered_model", "flights"),
+        ("prompt", "greet"),
+        ("model_version_alias", "flights"),
+    }
+    assert told["registered_model", "flights"] == {"name": "flights", "tags": {"a": "b"}, "description": "d"}
+    assert told["model_version_alias", "flights"] == {"name": "flights", "alias": "best", "version": "1"}
+
+
 @pytest.mark.parametrize(
     "fields",
     [

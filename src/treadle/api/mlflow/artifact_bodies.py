@@ -202,5 +202,9 @@ async def _parts(call: Call, reading: Reading, start: int, end: int) -> AsyncGen
 
 
 async def _gone(call: Call) -> None:
-    while (await call.receive())["type"] != "http.disconnect":
-        pass
+    """Return once the client is gone: the request has one last message, and what comes after it tells."""
+    message = await call.receive()
+    while message["type"] == "http.request" and message.get("more_body", False):
+        message = await call.receive()
+    if message["type"] != "http.disconnect" and (await call.receive())["type"] != "http.disconnect":
+        await asyncio.Event().wait()
