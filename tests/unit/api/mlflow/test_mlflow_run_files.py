@@ -55,7 +55,7 @@ def test_what_a_training_keeps_is_not_removed(files):
 
 
 def test_they_go_over_the_wire(files):
-    world = World(replace(services(), run_files=files))
+    world = World(services=replace(services(), run_files=files))
     listed = world.ask("GET", "/api/2.0/mlflow-artifacts/artifacts", query=f"path={ROOT}".encode()).told
     assert listed == {
         "files": [{"path": "logs", "is_dir": True}, {"path": "model.onnx", "is_dir": False, "file_size": 7}]
