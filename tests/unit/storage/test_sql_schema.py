@@ -146,7 +146,10 @@ def test_versions_of_before_are_shown_in_the_registry(tmp_path):
     of_0004 = [
         name for name in tables.logged_models.metadata.tables if name.startswith(("registered_", "logged_model"))
     ]
-    change(path, *(f"DROP TABLE {name}" for name in of_0004), "UPDATE alembic_version SET version_num = '0003'")
+    of_0005 = [f"DROP INDEX ix_run_metrics_key_{column}_run" for column in ("least", "greatest")]
+    change(
+        path, *(f"DROP TABLE {name}" for name in of_0004), *of_0005, "UPDATE alembic_version SET version_num = '0003'"
+    )
     store = SqlStore(f"sqlite:///{path}")
     assert (store.registered.get_model("flights"), store.registered.search_versions(limit=10).items) == made
     assert store.versions.next_number("flights") == 4

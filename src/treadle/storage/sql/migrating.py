@@ -10,7 +10,7 @@ from treadle.domain.errors import TreadleError
 from treadle.storage.sql import tables
 from treadle.storage.sql.database import Database
 
-HEAD = "0004"
+HEAD = "0005"
 """The newest migration of this release; revisions are numbers of four digits."""
 
 FOLDER = Path(__file__).parent / "migrations"

@@ -151,8 +151,14 @@ def _equals(table: FromClause, text: str) -> ColumnElement[bool]:
 def _metric(kind: Kind, table: FromClause) -> tuple[ColumnElement[Any], ColumnElement[bool]]:
     if kind is Kind.METRIC:
         return table.c.value, table.c.nan
-    column = table.c.least if kind is Kind.MIN else table.c.greatest
-    return func.coalesce(column, 0.0), column.is_(None)
+    column = extreme(kind, table)
+    return column, column.is_(None)
+
+
+def extreme(kind: Kind, table: FromClause) -> ColumnElement[Any]:
+    """The least or the greatest value of a metric; NULL where only NaN was logged."""
+    column: ColumnElement[Any] = table.c.least if kind is Kind.MIN else table.c.greatest
+    return column
 
 
 def _same_status(text: str) -> ColumnElement[bool]:

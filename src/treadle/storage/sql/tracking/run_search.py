@@ -18,7 +18,7 @@ from treadle.domain.tracking_errors import bad_cursor
 from treadle.storage.sql.database import Database
 from treadle.storage.sql.tracking import searching
 from treadle.storage.sql.tracking.keys import ReadKeys
-from treadle.storage.sql.tracking.run_columns import KEYED, RunColumns, whole
+from treadle.storage.sql.tracking.run_columns import KEYED, RunColumns, extreme, whole
 from treadle.storage.sql.tracking.run_reading import read_runs
 from treadle.storage.sql.tracking.searching import Page, Term
 from treadle.storage.sql.tracking.tables import (
@@ -153,7 +153,7 @@ class _Search:
                 with_it = select(runs.c.number).join_from(table, runs, runs.c.number == table.c.run)
                 with_it = with_it.where(table.c.key == key)
                 if table is run_metrics:
-                    with_it = with_it.where(run_metrics.c.nan == (true() if part == _NAN else false()))
+                    with_it = with_it.where(_is_nan(first.column.kind, part == _NAN))
                 statement = self._filtered(with_it, hidden=True, joined=True)
                 terms = [*_value_terms(first), *rest] if part == _VALUE else rest
             found = searching.page(self._connection, statement, terms, limit - len(numbers), behind)
@@ -225,14 +225,23 @@ class _Search:
 _LAST = (Term(runs.c.started, ascending=False), Term(runs.c.id))
 
 
-_ALONG = (Kind.METRIC, Kind.PARAM, Kind.TAG)
+_ALONG = tuple(KEYED)
 """What has an index that an order can go along."""
+
+
+def _is_nan(kind: Kind, wanted: bool) -> ColumnElement[bool]:
+    if kind is Kind.METRIC:
+        return run_metrics.c.nan == (true() if wanted else false())
+    value = extreme(kind, run_metrics)
+    return value.is_(None) if wanted else value.is_not(None)
 
 
 def _value_terms(order: Order) -> list[Term]:
     table = KEYED[order.column.kind]
-    if table is run_metrics:
+    if order.column.kind is Kind.METRIC:
         return [Term(run_metrics.c.value, order.ascending)]
+    if table is run_metrics:
+        return [Term(extreme(order.column.kind, run_metrics), order.ascending)]
     return [Term(table.c.head, order.ascending), Term(func.coalesce(table.c.rest, literal("")), order.ascending)]
 
 
@@ -242,7 +251,7 @@ def _indexed(term: Comparison) -> bool:
         return False
     if term.op is Op.IS_NOT_NULL:
         return True
-    if term.column.kind is Kind.METRIC:
+    if KEYED[term.column.kind] is run_metrics:
         return term.op is not Op.NE
     return term.column.kind in (Kind.PARAM, Kind.TAG) and term.op in (Op.EQ, Op.IN)
 

@@ -120,6 +120,8 @@ run_metrics = Table(
     Column("greatest", Float),
     Column("loose", Integer, nullable=False),
     Index(None, "key", "nan", "value", "run"),
+    Index(None, "key", "least", "run"),
+    Index(None, "key", "greatest", "run"),
     sqlite_with_rowid=False,
 )
 metric_tail = Table(
