@@ -59,7 +59,7 @@ def test_search_improves_on_the_defaults(works: Any, spec_of: SpecOf) -> None:
 def test_a_trial_that_fails_says_why(works: Any, spec_of: SpecOf) -> None:
     told: list[str] = []
 
-    def measure(params: Params, report: Report) -> Measured:
+    def measure(params: Params, _report: Report, _run: str) -> Measured:
         if told:
             raise StepFailed("ValueError: too strong\nand more")
         return Measured(1.0, {}, 1.0)
