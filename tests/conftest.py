@@ -45,7 +45,7 @@ class Postgres:
         import psycopg
 
         with psycopg.connect(dbname="postgres", user="postgres", host=str(self.folder), autocommit=True) as connection:
-            connection.execute(statement)
+            connection.execute(statement.encode())
 
     def empty(self) -> str:
         """The address of a new database without tables."""

@@ -58,18 +58,6 @@ class TestPostgresDeployments(PostgresStores, contracts.DeploymentsContract): ..
 class TestPostgresMeasurements(PostgresStores, contracts.MeasurementsContract): ...
 
 
-class TestPostgresRegistered(PostgresStores, contracts.RegisteredContract): ...
-
-
-class TestPostgresRegistrySearch(PostgresStores, contracts.RegistrySearchContract): ...
-
-
-class TestPostgresOneRegistry(PostgresStores, contracts.OneRegistryContract): ...
-
-
-class TestPostgresLoggedModels(PostgresStores, contracts.LoggedModelsContract): ...
-
-
 class TestPostgresWebhooks(PostgresStores, contracts.WebhooksContract):
     @contextmanager
     def open(self, folder: Path):

@@ -101,6 +101,7 @@ class Writer:
             connection = None if self._closed or not self._jobs.empty() else self._connected_here()
             if connection is None:
                 return False
+            result, refusal = None, None
             try:
                 with self._database.explained():
                     result, refusal = self._alone(job, connection)
