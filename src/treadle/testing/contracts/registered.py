@@ -382,7 +382,7 @@ class OneRegistryContract(RegistryBase):
         )
         for call in calls:
             with pytest.raises(InvalidInput):
-                done(call())
+                call().result(30)
         assert registry.get_version("flights", 2).stage is Stage.NONE
         done(registry.point_alias("flights", "mine", 1, change()))
         done(registry.set_version_tag("flights", 1, "seen", "yes"))
