@@ -10,7 +10,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 SUPPORTED = ("3.11", "3.12", "3.13")
-QUICK = ["tests/unit", "tests/property", "tests/contract"]
+QUICK = ["tests/unit", "tests/contract", "--deselect", "tests/contract/test_postgres_stores.py"]
+"""What an interpreter can change: laws and the database server are the same for all."""
 
 
 def version_of(interpreter: str) -> str | None:

@@ -50,7 +50,8 @@ def test_the_projects_own_tests_pass(tmp_path: Path) -> None:
     source = str(Path(treadle.__file__).parents[1])
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", "tests"],
-        capture_output=True, text=True, check=False, cwd=tmp_path, env=os.environ | {"PYTHONPATH": source},
+        capture_output=True, text=True, check=False, cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": source, "PYTEST_ADDOPTS": ""},
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
     assert "6 passed" in done.stdout
