@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13; do \
 BIN := .venv/bin
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: help install install-test demo test soak bench format lint types imports unit integration frontend frontend-types e2e wheel pythons lock clean
+.PHONY: help install install-test demo test soak bench format lint types mypy pyright imports unit integration frontend frontend-types e2e wheel pythons lock clean
 
 help:  ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -37,7 +37,8 @@ demo: install  ## one model's whole life on a year of real flights; the server s
 	$(BIN)/treadle demo $(DEMO)
 
 test: install-test  ## every check that CI runs
-	$(MAKE) lint imports types frontend unit integration e2e wheel pythons
+	$(MAKE) --jobs=2 --output-sync=target lint imports mypy pyright frontend
+	$(MAKE) unit integration e2e wheel pythons
 
 lint:
 	$(BIN)/ruff format --check src tests benchmarks
@@ -50,8 +51,12 @@ format: install-test  ## let ruff put things in order
 imports:
 	$(BIN)/lint-imports
 
-types:
+types: mypy pyright
+
+mypy:
 	$(BIN)/mypy
+
+pyright:
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
 unit: /usr/lib/postgresql
