@@ -70,6 +70,18 @@ class Courier:
         return self._away_since is not None and now - self._away_since > AWAY_PATIENCE
 
     def _work(self) -> None:
+        try:
+            self._deliver_all()
+        except BaseException as error:  # whoever waits is told; what was logged stays in the spool
+            self.trouble = f"{type(error).__name__}: {error}"
+            raise
+        finally:
+            with self._state:
+                self._stopped = True
+                self._state.notify_all()
+            self._server.close()
+
+    def _deliver_all(self) -> None:
         self._first()
         backoff = FIRST_BACKOFF
         while not self._stopped:
@@ -96,7 +108,6 @@ class Courier:
             if known is None:
                 self._arrived()
             self._wait(asked, PAUSE)
-        self._server.close()
 
     def _wait(self, asked: int, seconds: float) -> None:
         with self._state:

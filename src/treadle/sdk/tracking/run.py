@@ -271,7 +271,8 @@ class Run:
                     self._spool.keep(path, data)
 
     def _arrived(self) -> None:
-        threading.Thread(target=self._replay, name="treadle-replay", daemon=True).start()
+        with contextlib.suppress(RuntimeError):  # an interpreter that ends starts no threads: the next run sends it
+            threading.Thread(target=self._replay, name="treadle-replay", daemon=True).start()
 
     def _replay(self) -> None:
         with contextlib.suppress(OSError, TreadleError):
