@@ -10,7 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 SUPPORTED = ("3.11", "3.12", "3.13")
-QUICK = ["tests/unit", "tests/contract", "--deselect", "tests/contract/test_postgres_stores.py"]
+QUICK = ["tests/unit", "tests/contract/test_storage_backends.py", "tests/contract/test_tracking_stores.py"]
 """What an interpreter can change: laws and the database server are the same for all."""
 
 
